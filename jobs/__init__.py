@@ -1,0 +1,1 @@
+"""What a person types, and how it reaches a cluster."""

@@ -1,0 +1,1 @@
+"""Shards in, a trained generator out."""
