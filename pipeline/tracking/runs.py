@@ -1,0 +1,218 @@
+"""A run from outside: the driver creates it, ends it truthfully and finds it again; commands list and close runs."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential
+
+from pipeline.tracking.client import client, local_folder, redact
+from pipeline.tracking.delivery import HEARTBEAT, PRESUMED_DEAD
+from pipeline.tracking.liveness import death_of, this_driver
+from pipeline.tracking.spool import Spool
+from pipeline.tracking.writer import first_line
+from sharding.errors import UserError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DRIVER = "raygan.driver"
+PARENT = "mlflow.parentRunId"
+PARAMETERS_PER_REQUEST = 100  # MLflow's limit
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+class RunInfo(BaseModel):
+    """A run as MLflow knows it; `metrics` holds the last value of each key."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    experiment: str
+    status: str
+    started: datetime
+    ended: datetime | None
+    parameters: dict[str, str]
+    tags: dict[str, str]
+    metrics: dict[str, float]
+    artifacts: str
+
+
+def create_run(
+    uri: str,
+    experiment: str,
+    name: str,
+    parameters: Mapping[str, Any],
+    tags: Mapping[str, str] | None = None,
+    parent: str | None = None,
+) -> str:
+    """Creates a run (and its experiment, and a local store) and returns its id; the driver calls it once.
+
+    `parameters` may nest: {"generator": {"width": 64}} becomes `generator.width`. `parent` is the id of the run that
+    this one is a trial of. Raises UserError when the server does not answer.
+    """
+    with _answering(uri) as server:
+        from mlflow.entities import Param
+
+        all_tags = {
+            **{key: redact(str(value)) for key, value in (tags or {}).items()},
+            **({PARENT: parent} if parent else {}),
+            DRIVER: this_driver(),
+            HEARTBEAT: f"{time.time():.0f}",
+        }
+        run = server.create_run(_experiment_id(server, uri, experiment), tags=all_tags, run_name=name)
+        flat = [Param(key, redact(str(value))) for key, value in flatten(parameters)]
+        for first in range(0, len(flat), PARAMETERS_PER_REQUEST):
+            server.log_batch(run.info.run_id, params=flat[first : first + PARAMETERS_PER_REQUEST], synchronous=True)
+        return str(run.info.run_id)
+
+
+def resume_run(uri: str, run_id: str, tags: Mapping[str, str] | None = None) -> None:
+    """Opens a run again, under the calling driver. Its parameters stay as they were: MLflow does not change them."""
+    with _answering(uri) as server:
+        server.update_run(run_id, status="RUNNING")
+        for key, value in {**(tags or {}), DRIVER: this_driver(), HEARTBEAT: f"{time.time():.0f}"}.items():
+            server.set_tag(run_id, key, redact(value))
+        for stale in {"reason", PRESUMED_DEAD} & server.get_run(run_id).data.tags.keys():
+            server.delete_tag(run_id, stale)
+
+
+def end_run(uri: str, run_id: str, status: Status, reason: str = "", spool: str | Path | None = None) -> bool:
+    """Ends a run with its true status and the reason in one line; tries for half a minute.
+
+    When the server stays away, the end is kept in `spool` for `flush`, and False is returned.
+    """
+    record = {"kind": "end", "status": status, "reason": redact(reason), "time": int(time.time() * 1000)}
+    try:
+        _end(client(uri), run_id, status, redact(reason))
+    except Exception:
+        if spool is None:
+            raise
+        kept = Spool(Path(spool).resolve(), uri, run_id)
+        kept.append(record)
+        kept.close()
+        return False
+    return True
+
+
+def find_run(uri: str, run: str) -> RunInfo:
+    """The run with this id, or the newest with this name. Raises UserError if there is none."""
+    with _answering(uri) as server:
+        names = _experiment_names(server)
+        quoted = run.replace("'", "")
+        for condition in (f"attributes.run_id = '{quoted}'", f"attributes.run_name = '{quoted}'"):
+            if found := _search(server, names, condition, 1):
+                return found[0]
+    raise UserError(f"no run has the id or the name {run!r} in {uri}: see `raygan runs`")
+
+
+def list_runs(uri: str, experiment: str | None = None, limit: int = 100) -> list[RunInfo]:
+    """The newest runs first, of one experiment or of all. Raises UserError for an experiment that does not exist."""
+    with _answering(uri) as server:
+        names = _experiment_names(server)
+        if experiment is not None:
+            names = {id: name for id, name in names.items() if name == experiment}
+            if not names:
+                raise UserError(f"no experiment is called {experiment!r} in {uri}")
+        return _search(server, names, "", limit)
+
+
+def close_dead_runs(uri: str) -> list[RunInfo]:
+    """Marks as KILLED every running run whose driver is dead (see liveness.py), and returns those.
+
+    A run that was only silent opens itself again when it next reaches the server.
+    """
+    closed = []
+    with _answering(uri) as server:
+        for run in _search(server, _experiment_names(server), "attributes.status = 'RUNNING'", 1000):
+            if DRIVER not in run.tags:
+                continue
+            if reason := death_of(run.tags[DRIVER], float(run.tags.get(HEARTBEAT, 0))):
+                server.set_tag(run.id, PRESUMED_DEAD, f"{time.time():.0f}")
+                server.set_tag(run.id, "reason", reason)
+                server.set_terminated(run.id, "KILLED")
+                closed.append(run.model_copy(update={"status": "KILLED"}))
+    return closed
+
+
+def flatten(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as (dotted name, value), in their order."""
+    for key, value in parameters.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+@contextlib.contextmanager
+def _answering(uri: str) -> Iterator[MlflowClient]:
+    """A client whose failure to reach the server is the user's to mend."""
+    server = client(uri)
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
+
+    try:
+        yield server
+    except (MlflowException, RequestException) as error:
+        raise UserError(f"MLflow at {redact(uri)} does not do what was asked ({first_line(error)})") from error
+
+
+def _experiment_id(server: MlflowClient, uri: str, name: str) -> str:
+    from mlflow.exceptions import RestException
+
+    if (found := server.get_experiment_by_name(name)) is None:
+        folder = local_folder(uri)
+        try:
+            return str(server.create_experiment(name, (folder / "artifacts").as_uri() if folder else None))
+        except RestException:  # another driver was quicker
+            found = server.get_experiment_by_name(name)
+    if found.lifecycle_stage == "deleted":
+        raise UserError(f"experiment {name!r} in {uri} was deleted: restore it, or choose another name")
+    return str(found.experiment_id)
+
+
+def _experiment_names(server: MlflowClient) -> dict[str, str]:
+    return {found.experiment_id: found.name for found in server.search_experiments()}
+
+
+def _search(server: MlflowClient, experiments: dict[str, str], condition: str, limit: int) -> list[RunInfo]:
+    order = ["attributes.start_time DESC"]
+    runs = server.search_runs(list(experiments), condition, max_results=limit, order_by=order)
+    return [_info(run, experiments[run.info.experiment_id]) for run in runs]
+
+
+def _info(run: Any, experiment: str) -> RunInfo:
+    return RunInfo(
+        id=run.info.run_id,
+        name=run.info.run_name,
+        experiment=experiment,
+        status=run.info.status,
+        started=_time(run.info.start_time),
+        ended=_time(run.info.end_time) if run.info.end_time else None,
+        parameters=run.data.params,
+        tags=run.data.tags,
+        metrics=run.data.metrics,
+        artifacts=run.info.artifact_uri,
+    )
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _not_ours(error: BaseException) -> bool:
+    return not isinstance(error, UserError)
+
+
+@retry(retry=retry_if_exception(_not_ours), stop=stop_after_delay(30), wait=wait_exponential(max=8), reraise=True)
+def _end(server: MlflowClient, run_id: str, status: Status, reason: str) -> None:
+    if reason:
+        server.set_tag(run_id, "reason", reason)
+    server.set_terminated(run_id, status)
