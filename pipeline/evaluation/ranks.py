@@ -1,0 +1,42 @@
+"""The few collectives that evaluation needs; in a single process, without a process group, each does nothing."""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from sharding.errors import RunError
+
+
+def world_size() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    return dist.get_rank() if world_size() > 1 else 0
+
+
+def share(count: int) -> tuple[int, int]:
+    """The half-open range of sample indices, out of `count`, that belongs to this rank; it may be empty."""
+    return count * rank() // world_size(), count * (rank() + 1) // world_size()
+
+
+def add_up(tensor: Tensor) -> None:
+    """Replaces `tensor` on every rank by its sum over the ranks."""
+    if world_size() > 1:
+        dist.all_reduce(tensor)
+
+
+def from_first(tensor: Tensor) -> None:
+    """Replaces `tensor` on every rank by rank 0's."""
+    if world_size() > 1:
+        dist.broadcast(tensor, 0)
+
+
+def fail_together(error: Exception | None, device: torch.device) -> None:
+    """Raises on every rank if any rank has an error, so that none waits for ever in the next collective."""
+    failed = torch.tensor([error is not None], dtype=torch.float32, device=device)
+    add_up(failed)
+    if error is not None:
+        raise error
+    if failed:
+        raise RunError(f"evaluation failed on {int(failed)} of {world_size()} workers; their logs say why")

@@ -1,0 +1,190 @@
+"""Scores of generated images against real ones, by any number of workers, under names that can be trusted."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pipeline.evaluation import distances, ranks
+from pipeline.evaluation.cache import Cache, Measurement, default_location
+from pipeline.evaluation.extractors import Extractor, load_extractor
+from pipeline.evaluation.sources import open_images
+from pipeline.evaluation.statistics import Statistics
+from sharding.errors import RunError, UserError
+
+Generate = Callable[[int, int], Tensor]
+Batches = Callable[[int, int], Iterator[Tensor]]
+
+
+def _fid(real: Measurement, fake: Measurement) -> tuple[float, ...]:
+    return (distances.frechet(real.statistics, fake.statistics),)
+
+
+def _kid(real: Measurement, fake: Measurement) -> tuple[float, ...]:
+    return (distances.kid(real.features, fake.features),)
+
+
+METRICS: dict[str, tuple[tuple[str, ...], Callable[[Measurement, Measurement], tuple[float, ...]]]] = {
+    "fid": (("fd",), _fid),
+    "kid": (("kid",), _kid),
+}
+
+
+def score_names(metric: str, extractor: Extractor) -> tuple[str, ...]:
+    """The names under which a metric's values are written: `fid` and `kid` are kept for the FID network's features."""
+    names = METRICS[metric][0]
+    if extractor.is_fid:
+        return tuple("fid" if name == "fd" else name for name in names)
+    return tuple(f"{name}_{extractor.name}" for name in names)
+
+
+class Evaluator:
+    """Scores images against one set of real images, whose statistics are computed once and cached.
+
+    real: a data set's folder (of which `split` is used), a folder of images, or an .npy file. count: generated images
+    per score. real_count: real images (default: `count`, or all if there are fewer). kept: KID and its like use the
+    first so many features of each side, for they need features and not only sums. cache: a folder or fsspec URL
+    (default: `cache.default_location()`). generator: which weights draw the images, for the identity. batch: images
+    per forward pass.
+
+    With torch.distributed initialised, every rank calls `real` and `score`, does its share and gets the same scores.
+    Nothing here draws from or changes the global random state.
+    """
+
+    def __init__(
+        self,
+        real: str | Path,
+        split: str = "train",
+        *,
+        extractor: str = "randconv",
+        count: int = 50_000,
+        real_count: int | None = None,
+        metrics: Sequence[str] = ("fid", "kid"),
+        device: str | torch.device = "cpu",
+        cache: str | Path | None = None,
+        kept: int = 10_000,
+        generator: str = "ema",
+        batch: int = 100,
+    ) -> None:
+        if unknown := [metric for metric in metrics if metric not in METRICS]:
+            raise UserError(f"metric {unknown[0]!r} is not known; there are {', '.join(METRICS)}")
+        self._images = open_images(real, split)
+        self.extractor = load_extractor(extractor, device)
+        self._count, self._real_count = count, min(real_count or count, len(self._images))
+        if min(self._count, self._real_count) < 2:
+            raise UserError(f"{real}: a score needs at least 2 images on both sides; raise the count")
+        self._metrics, self._kept, self._batch = tuple(metrics), kept, batch
+        self._cache = Cache(cache or default_location())
+        self._real: Measurement | None = None
+        self.identity = self._real_identity() | {"generator": generator, "count": str(count)}
+
+    def _real_identity(self) -> dict[str, str]:
+        extractor = self.extractor
+        return self._images.identity | {
+            "extractor": extractor.name,
+            "extractor_digest": extractor.digest,
+            "protocol": extractor.protocol,
+            "real_count": str(self._real_count),
+            "kept": str(self._kept),
+        }
+
+    def real(self) -> Measurement:
+        """The measurement of the real images: from memory, from the cache, or computed by all ranks together."""
+        if self._real is None:
+            self._real = self._load() or self._compute()
+        return self._real
+
+    def _load(self) -> Measurement | None:
+        """The cached measurement as rank 0 sees it: the ranks need not share a file system."""
+        device, key = self.extractor.device, self._real_identity()
+        found = self._cache.load(key, device) if ranks.rank() == 0 else None
+        hit = torch.tensor([found is not None], dtype=torch.float32, device=device)
+        ranks.from_first(hit)
+        if not hit:
+            return None
+        measurement = found or self._empty(self._real_count)
+        statistics = measurement.statistics
+        statistics.count = self._real_count
+        for tensor in (statistics.reference, statistics.sum, statistics.outer, measurement.features):
+            ranks.from_first(tensor)
+        return measurement
+
+    def _compute(self) -> Measurement:
+        measurement = self.measure(
+            lambda first, count: self._images.batches(first, count, self._batch), self._real_count
+        )
+        if ranks.rank() == 0:
+            self._cache.store(self._real_identity(), measurement)
+        return measurement
+
+    def score(self, generate: Generate) -> dict[str, float]:
+        """Scores the images of the sample indices 0, ..., count - 1.
+
+        generate(first, count) gives the images first, ..., first + count - 1 as uint8 [count, 3, H, W] and must depend
+        on nothing else, so that the scores do not depend on how many ranks share the work. RunError on every rank if
+        it fails on one of them.
+        """
+
+        def batches(first: int, count: int) -> Iterator[Tensor]:
+            for start in range(first, first + count, self._batch):
+                yield generate(start, min(self._batch, first + count - start))
+
+        real = self.real()
+        return self.compare(real, self.measure(batches, self._count))
+
+    @torch.no_grad()
+    def measure(self, batches: Batches, count: int) -> Measurement:
+        """Measures `count` images, each rank its share; batches(first, count) yields those images in order."""
+        measurement = self._empty(count)
+        error: Exception | None = None
+        try:
+            self._measure_share(batches, count, measurement)
+        except Exception as raised:
+            error = raised
+        ranks.fail_together(error, self.extractor.device)
+        measurement.statistics.reduce()
+        ranks.add_up(measurement.features)
+        return measurement
+
+    def _empty(self, count: int) -> Measurement:
+        dimensions, device = self.extractor.dimensions, self.extractor.device
+        return Measurement(
+            Statistics(dimensions, device), torch.zeros(min(count, self._kept), dimensions, device=device)
+        )
+
+    def _measure_share(self, batches: Batches, count: int, measurement: Measurement) -> None:
+        position, end = ranks.share(count)
+        for images in batches(position, end - position):
+            self._refuse_other_sizes(images)
+            features = self.extractor(images)
+            measurement.statistics.add(features)
+            room = measurement.features[position : position + len(features)]
+            room.copy_(features[: len(room)])
+            position += len(features)
+        if position != end:
+            raise RunError(f"{count} images were asked for, and the last one that came was {position}")
+
+    def _refuse_other_sizes(self, images: Tensor) -> None:
+        size, expected = f"{images.shape[3]}x{images.shape[2]}", self.identity["size"]
+        if size != expected:
+            raise UserError(f"generated images are {size}, real ones {expected}; prepare both at one size")
+
+    def compare(self, real: Measurement, fake: Measurement) -> dict[str, float]:
+        """The scores of one measurement against another: computed by rank 0, known to all."""
+        names = [name for metric in self._metrics for name in score_names(metric, self.extractor)]
+        device = self.extractor.device
+        values = torch.zeros(len(names), dtype=torch.float64, device=device)
+        error: Exception | None = None
+        if ranks.rank() == 0:
+            try:
+                found = [value for metric in self._metrics for value in METRICS[metric][1](real, fake)]
+                values = torch.tensor(found, dtype=torch.float64, device=device)
+            except Exception as raised:
+                error = raised
+        ranks.fail_together(error, device)
+        ranks.from_first(values)
+        if not all(map(math.isfinite, values.tolist())):
+            raise RunError(f"{self.extractor.name}: a score is not finite; the features of some image are not either")
+        return dict(zip(names, values.tolist(), strict=True))
