@@ -1,0 +1,150 @@
+"""The `raygan` command: each function is one subcommand; what it does lives in the rooms.
+
+Heavy imports (torch, Ray, MLflow) wait until a command needs them, so that `raygan --help` answers at once.
+"""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+from pydantic import ValidationError
+
+from jobs import defaults
+from jobs.progress import console, progress
+from pipeline import runs as records
+from pipeline.config import Config, Launch
+from sharding.errors import RunError, UserError
+
+app = App(
+    name="raygan",
+    help="From CelebA to a trained DCGAN: shards, distributed training on Ray, every run in MLflow.",
+    help_epilogue="Try it on drawn faces, with nothing else at hand: raygan demo",
+    help_format="plaintext",
+    config=defaults.fill,
+)
+data = App(name="data", help="Get or draw a data set of faces.")
+app.command(data)
+
+Runs = Annotated[Path, Parameter(help="Folder of all runs.")]
+PLACE = Parameter(name="*", group="Where it runs", negative="")
+KNOBS = Parameter(name="*", group="What it trains", negative_iterable="")
+
+
+@data.command
+def synthesize(out: Path, *, count: int = 2000, seed: int = 0) -> None:
+    """Draw faces in CelebA's published layout: images, attributes, partition, identities.
+
+    Parameters
+    ----------
+    out
+        Folder to write.
+    count
+        Faces to draw.
+    seed
+        Of the faces; the same seed draws the same ones.
+    """
+    from sharding.synthetic import synthesize as draw
+
+    with progress("drawing faces", count) as advance:
+        draw(out, count, seed, advance)
+    say(f"{count:,} faces in {out}", f"raygan shard {out} SHARDS")
+
+
+@app.command
+def train(
+    *,
+    resume: Annotated[str | None, Parameter(help="Name of a run to continue from its newest checkpoint.")] = None,
+    dry_run: Annotated[bool, Parameter(help="Print the configuration and the plan; start nothing.", negative="")] = False,
+    launch: Annotated[Launch, PLACE] = Launch(),  # noqa: B008
+    config: Annotated[Config, KNOBS] = Config(),  # noqa: B008
+) -> None:
+    """Train a GAN on a data set, on the Ray cluster at RAY_ADDRESS or else on this machine.
+
+    The knobs take their values from --preset (or, with --resume, from the run), then from their own flags.
+    The defaults shown are those of --preset radford.
+    """
+    from jobs.training import describe, train_with_progress
+
+    if resume:
+        defaults.refuse_changes(records.load(launch.runs, resume).config, config)
+    if not launch.name:
+        launch = launch.model_copy(update={"name": f"{config.preset}-{datetime.now():%Y%m%d-%H%M%S}"})
+    if dry_run:
+        print(describe(config, launch))
+        return
+    run = train_with_progress(config, launch, resume=bool(resume))
+    say(f"run {run.name} is finished", f"raygan generate {run.name}", f"raygan ui --runs {launch.runs}")
+
+
+@app.command
+def generate(
+    source: str,
+    out: Path = Path("faces.png"),
+    *,
+    count: Annotated[int, Parameter(help="Faces to draw.")] = 64,
+    seed: Annotated[int, Parameter(help="Of the latents; the same seed draws the same faces.")] = 0,
+    runs: Runs = Path("runs"),
+    device: Annotated[Literal["cpu", "cuda"], Parameter(help="Where to draw.")] = "cpu",
+) -> None:
+    """Draw new faces with a trained generator.
+
+    Parameters
+    ----------
+    source
+        Name of a run (its newest checkpoint is taken) or folder of a checkpoint.
+    out
+        NAME.png: one sheet; NAME.npy: uint8 [count, height, width, 3]; anything else: a folder of PNG files.
+    """
+    from jobs.drawing import draw
+
+    checkpoint = records.find_checkpoint(runs, source)
+    with progress("drawing faces", count) as advance:
+        draw(checkpoint, out, count, seed, device, advance)
+    say(f"{count:,} faces from {checkpoint.name} of {source} in {out}")
+
+
+@app.command
+def ui(*, runs: Runs = Path("runs"), port: Annotated[int, Parameter(help="On this machine only.")] = 5000) -> None:
+    """Show all runs in MLflow's pages, in a browser on this machine, until Ctrl-C."""
+    from pipeline.tracking import ui as serve
+
+    serve(runs, port)
+
+
+def say(done: str, *next_commands: str) -> None:
+    """One line on what was done, and what one may type next."""
+    console.print(done, soft_wrap=True)
+    for command in next_commands:
+        console.print(f"  next: {command}", soft_wrap=True)
+
+
+def fail(status: int, message: str) -> NoReturn:
+    console.print(f"raygan: {message}", style="red", markup=False, soft_wrap=True)
+    sys.exit(status)
+
+
+def words_of(error: CycloptsError) -> str:
+    """What is wrong with the command line, in one line."""
+    if isinstance(error.__cause__, ValidationError):
+        problem = error.__cause__.errors()[0]
+        flag = "--" + ".".join(str(part).replace("_", "-") for part in problem["loc"])
+        given = "" if flag == "--" else f"{flag} {problem['input']}: "
+        return f"{given}{problem['msg'].removeprefix('Value error, ')}"
+    return " ".join(str(error).split())
+
+
+def main(tokens: Sequence[str] | None = None) -> None:
+    """Runs one command; exits with 2 for a mistake in what was asked, with 1 for a run that failed."""
+    try:
+        app(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as e:
+        fail(2, f"{words_of(e)} (see --help)")
+    except UserError as e:
+        fail(2, str(e))
+    except RunError as e:
+        fail(1, str(e))
+    except KeyboardInterrupt:
+        fail(130, "interrupted; what was finished is kept, and the same command goes on from there")

@@ -1,0 +1,51 @@
+"""Where the values of `raygan train` come from before its own flags: a preset, or the run that is resumed."""
+
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App, ArgumentCollection
+from cyclopts.config import Dict
+
+from pipeline import runs
+from pipeline.config import PRESETS, Config, Launch
+from sharding.errors import UserError
+
+# What makes a run the run it is: the networks, and which image is shown when.
+FIXED = ("seed", "latent", "window", "generator.width", "discriminator.width", "discriminator.normalisation")
+
+
+def fill(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Gives every flag of `raygan train` that was not typed its value (called by the command line's parser)."""
+    if commands != ("train",):
+        return
+    typed = {argument.name: argument.tokens[0].value for argument in arguments if argument.tokens}
+    if name := typed.get("--resume"):
+        run = runs.load(Path(typed.get("--runs", Launch().runs)), name)
+        values: dict[str, Any] = run.config.model_dump(mode="json") | {
+            "shards": run.shards,
+            "name": run.name,
+            "tracking": run.tracking,
+        }
+        source = f"run {name}"
+    else:
+        preset = typed.get("--preset", Config().preset)
+        if preset not in PRESETS:
+            raise UserError(f"--preset {preset}: there is no such preset; there are {', '.join(PRESETS)}")
+        values, source = PRESETS[preset]().model_dump(mode="json"), f"preset {preset}"
+    Dict(values, source=source, use_commands_as_keys=False)(app, commands, arguments)
+
+
+def refuse_changes(before: Config, after: Config) -> None:
+    """Raises UserError if a resumed run would no longer be the same run."""
+    for field in FIXED:
+        old, new = _value(before, field), _value(after, field)
+        if old != new:
+            flag = f"--{field.replace('_', '-')}"
+            raise UserError(f"{flag} {new}: the run was started with {old}, which a resumed run keeps; leave it out")
+
+
+def _value(config: Config, field: str) -> Any:
+    value: Any = config
+    for part in field.split("."):
+        value = getattr(value, part)
+    return value

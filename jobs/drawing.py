@@ -1,0 +1,56 @@
+"""`raygan generate`: a checkpoint's faces as one sheet, as an array, or as a folder of files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from jobs.progress import Advance
+from pipeline.checkpoint import load_faces
+from pipeline.faces import BATCH, grid
+from sharding.errors import UserError
+
+MOST_COLUMNS = 16
+
+
+def draw(
+    checkpoint: Path, out: Path, count: int, seed: int, device: Literal["cpu", "cuda"], advance: Advance
+) -> None:
+    """Writes `count` faces to `out`; its suffix says in which form. Raises UserError."""
+    if count < 1:
+        raise UserError(f"--count {count}: at least one face")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch finds no GPU on this machine; leave it out")
+    faces = load_faces(checkpoint, torch.device(device), seed)
+
+    def batches() -> Iterator[torch.Tensor]:
+        for first in range(0, count, BATCH):
+            images = faces.draw(first, min(BATCH, count - first))
+            yield images
+            advance(first + len(images))
+
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.suffix in (".png", ".npy"):
+            images = torch.cat(list(batches()))
+            if out.suffix == ".npy":
+                np.save(out, images.permute(0, 2, 3, 1).numpy())
+            else:
+                columns = min(MOST_COLUMNS, round(count**0.5 + 0.49))
+                Image.fromarray(grid(images, columns).numpy()).save(out)
+        else:
+            _write_files(out, batches())
+    except OSError as e:
+        raise UserError(f"{out}: cannot be written ({e.strerror}); choose another place") from e
+
+
+def _write_files(folder: Path, batches: Iterator[torch.Tensor]) -> None:
+    folder.mkdir(exist_ok=True)
+    index = 0
+    for images in batches:
+        for image in images.permute(0, 2, 3, 1).numpy():
+            Image.fromarray(image).save(folder / f"{index:06d}.png")
+            index += 1

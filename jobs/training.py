@@ -1,0 +1,43 @@
+"""`raygan train` around pipeline/train.py: the plan in words, the cluster, the progress."""
+
+from jobs.cluster import cluster
+from jobs.progress import progress
+from pipeline.config import Config, Launch
+from pipeline.runs import Run
+from pipeline.train import plan, train
+
+
+def describe(config: Config, launch: Launch) -> str:
+    """The resolved configuration as JSON and the plan in words. Raises UserError for what cannot be run."""
+    manifest = plan(config, launch)
+    images = manifest.samples("train")
+    each = "one GPU" if launch.gpu else f"{launch.cpus_per_worker} CPU core(s)"
+    lines = [
+        config.model_dump_json(indent=2),
+        f"run {launch.name} in {launch.runs.resolve()}, tracked in {launch.tracking or 'SQLite there'}",
+        f"data set {launch.shards}: {images:,} images of {manifest.size}x{manifest.size} in the train split",
+        f"{launch.workers} worker(s) with {each} and {config.batch / launch.workers:g} images per update each",
+        f"{config.images:,} images = {config.images / images:.1f} epochs = {-(-config.images // config.batch):,} updates",
+        "nothing was started: this is a dry run",
+    ]
+    return "\n".join(lines)
+
+
+def train_with_progress(config: Config, launch: Launch, resume: bool = False) -> Run:
+    """Trains on the cluster and shows how far it is. Raises UserError and RunError."""
+    plan(config, launch)
+    with (
+        cluster(cpus=launch.workers * launch.cpus_per_worker, gpus=launch.workers if launch.gpu else 0),
+        progress("training", config.images) as advance,
+    ):
+        return train(config, launch, resume, lambda position, values: advance(position, _words(values)))
+
+
+def _words(values: dict[str, float]) -> str:
+    shown = {
+        "D": "loss/discriminator",
+        "G": "loss/generator",
+        "accuracy": "discriminator/accuracy",
+        "images/s": "speed/images_per_second",
+    }
+    return "  ".join(f"{word} {values[key]:.3g}" for word, key in shown.items() if key in values)

@@ -1,0 +1,90 @@
+"""What a checkpoint holds, and the exact way back.
+
+A checkpoint is a folder: `state.pt` (both networks, both optimizers and the average, read with weights_only) and
+`checkpoint.json` (all else, for people too, with the digest of the state). Latents and the order of the images are
+functions of the position, so no generator's state has to be kept.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.adversarial import Adversaries
+from pipeline.averaging import averaged, recalibrate
+from pipeline.config import Config
+from pipeline.faces import Faces
+from pipeline.networks import dcgan
+from pipeline.runs import HEADER
+from sharding.errors import RunError, UserError
+
+STATE = "state.pt"
+
+
+class Header(BaseModel):
+    """`checkpoint.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    position: int  # images shown to the discriminator so far
+    config: Config
+    size: int  # pixels
+    data: str  # digest of the data set
+    sha256: str  # of state.pt
+    scores: dict[str, float] = {}
+
+
+def save(folder: Path, adversaries: Adversaries, position: int, data: str, size: int, scores: dict[str, float]) -> None:
+    """Writes the whole state into the existing `folder`; the header last, so that a folder with one is whole."""
+    torch.save(adversaries.state_dict(), folder / STATE)
+    header = Header(
+        position=position, config=adversaries.config, size=size, data=data, sha256=_sha256(folder), scores=scores
+    )
+    (folder / HEADER).write_text(header.model_dump_json(indent=1))
+
+
+def read_header(folder: Path) -> Header:
+    """Raises UserError if `folder` holds no checkpoint."""
+    try:
+        return Header.model_validate_json((folder / HEADER).read_bytes())
+    except OSError as e:
+        raise UserError(f"{folder}: no checkpoint here ({HEADER} cannot be read: {e.strerror})") from e
+    except ValidationError as e:
+        problem = e.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise UserError(f"{folder / HEADER}: not a checkpoint of this version ({where}: {problem['msg']})") from e
+
+
+def restore(folder: Path, adversaries: Adversaries) -> Header:
+    """Puts the state of `folder` into `adversaries`. Raises RunError if the state is damaged."""
+    header = read_header(folder)
+    adversaries.load_state_dict(_state(folder, header, adversaries.place.device))
+    return header
+
+
+def load_faces(folder: Path, device: torch.device, seed: int = 0) -> Faces:
+    """The averaged generator of a checkpoint, ready to draw."""
+    header = read_header(folder)
+    config = header.config
+    generator = averaged(dcgan.Generator(header.size, config.latent, config.generator.width), config.batch, 0)
+    generator.load_state_dict(_state(folder, header, device)["average"])
+    generator.to(device)
+    recalibrate(generator, config.latent, device)
+    return Faces(generator, config.latent, device, seed)
+
+
+def _state(folder: Path, header: Header, device: torch.device) -> dict:
+    if _sha256(folder) != header.sha256:
+        raise RunError(f"{folder / STATE}: damaged (SHA-256 differs from {HEADER}); use an earlier checkpoint")
+    return torch.load(folder / STATE, map_location=device, weights_only=True)
+
+
+def _sha256(folder: Path) -> str:
+    try:
+        with (folder / STATE).open("rb") as f:
+            return hashlib.file_digest(f, "sha256").hexdigest()
+    except OSError as e:
+        raise RunError(f"{folder / STATE}: cannot be read ({e.strerror}); use an earlier checkpoint") from e

@@ -1,0 +1,138 @@
+"""Every knob of a training run: typed, bounded, with its unit. A preset is a function returning a whole Config."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Knobs(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Optimizer(Knobs):
+    """One network's Adam."""
+
+    learning_rate: float = Field(2e-4, gt=0, le=1, description="Adam's step size.")
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        (0.5, 0.999), description="Adam's decay rates of the first and second moment."
+    )
+
+
+class Generator(Optimizer):
+    """The network that draws."""
+
+    width: int = Field(64, ge=4, le=1024, description="Channels of the last hidden layer; each earlier one doubles.")
+
+
+class Discriminator(Optimizer):
+    """The network that judges."""
+
+    width: int = Field(64, ge=4, le=1024, description="Channels of the first layer; each later one doubles.")
+    normalisation: Literal["batch", "none"] = Field("batch", description="What follows each convolution but the first.")
+
+
+class Evaluation(Knobs):
+    """When and how the generator is scored."""
+
+    every: int = Field(50_000, gt=0, description="Images between evaluations: a face grid and the scores.")
+    count: int = Field(5_000, ge=2, description="Generated images scored at each evaluation.")
+    split: Literal["train", "valid", "test"] = Field("train", description="The real images they are compared with.")
+    extractor: str = Field("randconv", description="What gives the features that are compared: randconv or inception.")
+
+
+class Checkpoints(Knobs):
+    """When the whole state is written, and how much of it is kept."""
+
+    every: int = Field(50_000, gt=0, description="Images between checkpoints.")
+    keep: int = Field(2, ge=1, description="Newest checkpoints kept.")
+
+
+class Config(Knobs):
+    """One training run, whole. Every schedule counts in images shown to the discriminator."""
+
+    preset: str = Field("radford", description="Where the values came from.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Of the weights, the latents and the order.")
+    images: int = Field(2_000_000, gt=0, description="Images shown to the discriminator until the run stops.")
+    batch: int = Field(128, ge=1, description="Global batch: images per discriminator update, over all workers.")
+    latent: int = Field(100, ge=1, le=4096, description="Dimensions of the latent vector, standard normal.")
+    generator: Generator = Generator()
+    discriminator: Discriminator = Discriminator()
+    loss: Literal["bce", "hinge"] = Field("bce", description="bce: the article's, real = 1, fake = 0, non-saturating.")
+    balance: float = Field(1.0, ge=0.05, le=20, description="Discriminator updates per generator update.")
+    r1: float = Field(0.0, ge=0, description="Weight of the gradient penalty on real images; 0 is off.")
+    r1_every: int = Field(4, ge=1, description="Discriminator updates per gradient penalty (lazy regularisation).")
+    flip: bool = Field(False, description="Mirror half of the real images.")
+    ema_half_life: int = Field(
+        10_000, ge=0, description="Images until the averaged generator has forgotten half; 0 is off."
+    )
+    window: int = Field(16, ge=1, description="Shards that are shuffled together.")
+    log_every: int = Field(5_000, gt=0, description="Images between points of the loss curves.")
+    evaluation: Evaluation = Evaluation()
+    checkpoints: Checkpoints = Checkpoints()
+
+    @model_validator(mode="after")
+    def _penalty_needs_independent_images(self) -> "Config":
+        if self.r1 and self.discriminator.normalisation == "batch":
+            raise ValueError(
+                "r1 is a gradient per image, which batch normalisation mixes: set --discriminator.normalisation none"
+            )
+        return self
+
+
+class Launch(Knobs):
+    """Where a run reads and writes, and what it may use; the Config says what it does."""
+
+    shards: str | None = Field(None, description="Folder of the data set, as `raygan shard` wrote it.")
+    name: str | None = Field(None, pattern=r"^[\w.-]+$", description="Of the run. [default: the preset and the time]")
+    workers: int = Field(1, ge=1, description="Ray Train workers: one GPU each with --gpu, else CPU cores.")
+    gpu: bool = Field(False, description="A GPU per worker (NCCL) instead of CPUs (gloo).")
+    cpus_per_worker: int = Field(1, ge=1, description="CPU cores per worker, which are also its threads.")
+    runs: Path = Field(Path("runs"), description="Folder of all runs; on a cluster one that every node shares.")
+    tracking: str | None = Field(None, description="MLflow server's address. [default: SQLite and files in --runs]")
+    experiment: str = Field("raygan", min_length=1, description="MLflow experiment.")
+    max_failures: int = Field(2, ge=0, description="Restarts from the newest checkpoint before the run has failed.")
+
+
+def radford() -> Config:
+    """DCGAN as published: Radford, Metz, Chintala, arXiv 1511.06434."""
+    return Config()
+
+
+def demo() -> Config:
+    """Recognisable drawn faces after three minutes on two CPU cores."""
+    adam = {"learning_rate": 4e-4, "width": 24}
+    return Config(
+        preset="demo",
+        images=60_000,
+        batch=64,
+        latent=64,
+        generator=Generator(**adam),
+        discriminator=Discriminator(**adam, normalisation="none"),
+        r1=1.0,
+        flip=True,
+        ema_half_life=4_000,
+        log_every=1_000,
+        evaluation=Evaluation(every=10_000, count=1_000),
+        checkpoints=Checkpoints(every=10_000),
+    )
+
+
+def smoke() -> Config:
+    """The smallest run that still does everything; for tests."""
+    return Config(
+        preset="smoke",
+        images=256,
+        batch=16,
+        latent=8,
+        generator=Generator(width=4),
+        discriminator=Discriminator(width=4),
+        ema_half_life=64,
+        log_every=64,
+        evaluation=Evaluation(every=128, count=32),
+        checkpoints=Checkpoints(every=64),
+    )
+
+
+PRESETS: dict[str, Callable[[], Config]] = {f.__name__: f for f in (radford, demo, smoke)}

@@ -1,0 +1,36 @@
+"""Faces out of a generator: a pure function of its weights and (seed, purpose, index)."""
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.noise import Purpose, latents
+
+BATCH = 256
+
+
+class Faces:
+    """Draws with a generator that is in evaluation mode; the image of an index never depends on the others."""
+
+    def __init__(self, generator: nn.Module, latent: int, device: torch.device, seed: int = 0) -> None:
+        self.generator, self.latent, self.device, self.seed = generator.eval(), latent, device, seed
+
+    @torch.no_grad()
+    def draw(self, first: int, count: int, purpose: Purpose = Purpose.FACES) -> Tensor:
+        """The faces of the indices first, ..., first + count - 1, as uint8 [count, 3, size, size] on the CPU."""
+        parts = []
+        for start in range(first, first + count, BATCH):
+            noise = latents(self.seed, purpose, start, min(BATCH, first + count - start), self.latent)
+            images = self.generator(noise.to(self.device))
+            parts.append(images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu())
+        return torch.cat(parts)
+
+
+def grid(images: Tensor, columns: int, gap: int = 2) -> Tensor:
+    """Lays uint8 [n, 3, h, w] out in rows of `columns` on white, as uint8 [height, width, 3]."""
+    count, channels, height, width = images.shape
+    rows = -(-count // columns)
+    sheet = torch.full((channels, rows * (height + gap) + gap, columns * (width + gap) + gap), 255, dtype=torch.uint8)
+    for i, image in enumerate(images):
+        top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
+        sheet[:, top : top + height, left : left + width] = image
+    return sheet.permute(1, 2, 0).contiguous()

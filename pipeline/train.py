@@ -1,0 +1,239 @@
+"""Ray Train: a configuration becomes a TorchTrainer, its workers run worker.py, and a result comes back."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import numpy as np
+
+from pipeline import runs, tracking
+from pipeline.config import Config, Launch
+from pipeline.runs import Run
+from sharding.errors import RunError, UserError
+from sharding.manifest import Manifest
+
+Progress = Callable[[int, dict[str, float]], None]  # images so far, and the newest metrics
+
+QUEUE_POLL_SECONDS = 0.5
+CLOSE_SECONDS = 60.0  # that rank 0 waits at its end for what MLflow has not taken yet
+
+
+def plan(config: Config, launch: Launch) -> Manifest:
+    """Checks all that can be checked before anything starts. Raises UserError."""
+    if launch.shards is None:
+        raise UserError("--shards: where is the data set? Give the folder that `raygan shard` wrote")
+    if not launch.name:
+        raise UserError("--name: a run needs a name")
+    manifest = Manifest.load(launch.shards)
+    if manifest.size is None or manifest.size < 32 or manifest.size & (manifest.size - 1):
+        raise UserError(
+            f"{launch.shards}: images of {manifest.size or 'varying'} pixels; DCGAN draws 32, 64, 128 or 256: "
+            "shard the source again with --size"
+        )
+    if config.batch < launch.workers:
+        raise UserError(
+            f"--batch {config.batch}: {launch.workers} workers cannot share it; give each at least one image"
+        )
+    for split in {"train", config.evaluation.split}:
+        if manifest.samples(split) == 0:
+            raise UserError(f"{launch.shards}: no image in the {split} split; shard the source again with it")
+    return manifest
+
+
+def train(config: Config, launch: Launch, resume: bool = False, progress: Progress | None = None) -> Run:
+    """Trains to the end, on the Ray cluster that the caller is connected to. Raises UserError and RunError.
+
+    With `resume` the run of that name goes on from its newest checkpoint.
+    """
+    run = _resumed(config, launch) if resume else _created(config, launch)
+    status, reason = "FAILED", "the driver ended"
+    try:
+        _fit(run, launch, progress)
+        status, reason = "FINISHED", ""
+    except KeyboardInterrupt:
+        status, reason = "KILLED", "interrupted"
+        raise
+    except Exception as e:
+        reason = str(e)
+        raise
+    finally:
+        tracking.end_run(run.tracking, run.run_id, status, reason)
+    return run
+
+
+def _created(config: Config, launch: Launch) -> Run:
+    manifest = plan(config, launch)
+    if runs.exists(launch.runs, launch.name):
+        raise UserError(
+            f"--name {launch.name}: that run exists in {launch.runs}; "
+            f"continue it with --resume {launch.name} or choose another name"
+        )
+    uri = launch.tracking or tracking.local_uri(launch.runs)
+    parameters = config.model_dump(mode="json") | {"workers": launch.workers, "gpu": launch.gpu}
+    tags = {"data": manifest.digest, "shards": launch.shards}
+    run_id = tracking.create_run(uri, launch.experiment, launch.name, parameters, tags)
+    run = Run(
+        name=launch.name,
+        config=config,
+        shards=str(Path(launch.shards).resolve()),
+        data=manifest.digest,
+        tracking=uri,
+        run_id=run_id,
+    )
+    run.save(launch.runs)
+    return run
+
+
+def _resumed(config: Config, launch: Launch) -> Run:
+    run = runs.load(launch.runs, launch.name)
+    run = run.model_copy(update={"config": config})
+    manifest = plan(config, launch)
+    if manifest.digest != run.data:
+        raise UserError(
+            f"{launch.shards}: not the data set of run {run.name} (its digest differs); pass the same shards"
+        )
+    run.save(launch.runs)
+    return run
+
+
+def _fit(run: Run, launch: Launch, progress: Progress | None) -> None:
+    import ray.train
+    from ray.train.torch import TorchTrainer
+    from ray.util.queue import Queue
+
+    queue = Queue(actor_options={"num_cpus": 0})
+    resources: dict[str, float] = {"CPU": launch.cpus_per_worker} | ({"GPU": 1} if launch.gpu else {})
+    trainer = TorchTrainer(
+        _ray_worker,
+        train_loop_config={
+            "run": run.model_dump_json(),
+            "runs": str(launch.runs.resolve()),
+            "queue": queue,
+            "threads": launch.cpus_per_worker,
+        },
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=launch.workers, use_gpu=launch.gpu, resources_per_worker=resources
+        ),
+        run_config=ray.train.RunConfig(
+            name=run.name,
+            storage_path=str(launch.runs.resolve()),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=run.config.checkpoints.keep),
+            failure_config=ray.train.FailureConfig(max_failures=launch.max_failures),
+        ),
+    )
+    with _draining(queue, progress):
+        try:
+            result = trainer.fit()
+        except ray.train.TrainingFailedError as e:
+            raise RunError(_cause(e, run)) from e
+    if result.return_value is not None:
+        raise RunError(f"{result.return_value}; {_what_remains(run, launch.runs)}")
+
+
+def _what_remains(run: Run, folder: Path) -> str:
+    newest = runs.newest_checkpoint(folder, run.name)
+    return f"the last good checkpoint is {newest}" if newest else "there is no checkpoint yet"
+
+
+def _cause(error: Exception, run: Run) -> str:
+    """The first worker's own words, since Ray's message is a traceback."""
+    failures = getattr(error, "worker_failures", None) or {0: getattr(error, "controller_failure", error)}
+    rank, failure = min(failures.items())
+    cause = getattr(failure, "cause", failure)
+    words = " ".join(str(cause).split()) if isinstance(cause, RunError | UserError) else repr(cause)
+    return f"run {run.name} failed on rank {rank}: {words}; continue it with: raygan train --resume {run.name}"
+
+
+@contextmanager
+def _draining(queue: Any, progress: Progress | None) -> Iterator[None]:
+    """Hands what rank 0 reports to `progress`, in a thread, as long as the block runs."""
+    done = threading.Event()
+
+    def drain() -> None:
+        while not done.is_set():
+            try:
+                position, values = queue.get(timeout=QUEUE_POLL_SECONDS)
+            except Empty:
+                continue
+            except Exception:  # the queue's actor is gone, and the run's end will say why
+                return
+            if progress is not None:
+                progress(position, values)
+
+    thread = threading.Thread(target=drain, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        queue.shutdown()
+
+
+def _ray_worker(job: dict[str, Any]) -> str | None:
+    """One of Ray Train's workers; returns what stopped the run if all ranks stopped for the same reason."""
+    import ray.train
+    import torch
+    from ray.train.torch import get_device
+
+    from pipeline.place import Place
+    from pipeline.worker import NotFiniteError, work
+
+    run = Run.model_validate_json(job["run"])
+    context = ray.train.get_context()
+    place = Place(context.get_world_rank(), context.get_world_size(), get_device())
+    torch.set_num_threads(int(job["threads"]))
+    session = RaySession(run, Path(job["runs"]), job["queue"], place.leads)
+    try:
+        work(run.config, run.shards, place, session)
+    except NotFiniteError as e:
+        return str(e)
+    finally:
+        session.close()
+    return None
+
+
+class RaySession:
+    """The worker's Session on a cluster: checkpoints through Ray, all else from rank 0 to MLflow and the driver."""
+
+    def __init__(self, run: Run, folder: Path, queue: Any, leads: bool) -> None:
+        self._queue = queue
+        spool = folder / run.name / "spool"
+        self._writer = tracking.Writer(run.tracking, run.run_id, spool) if leads else None
+
+    @contextmanager
+    def latest(self) -> Iterator[Path | None]:
+        import ray.train
+
+        newest = ray.train.get_checkpoint()
+        if newest is None:
+            yield None
+            return
+        with newest.as_directory() as folder:
+            yield Path(folder)
+
+    def metrics(self, values: dict[str, float], position: int) -> None:
+        if self._writer is not None:
+            self._writer.metrics(values, position)
+            self._queue.put_nowait((position, values))
+
+    def image(self, name: str, image: np.ndarray, position: int) -> None:
+        if self._writer is not None:
+            self._writer.image(name, image, position)
+
+    def save(self, folder: Path | None, position: int, scores: dict[str, float]) -> None:
+        import ray.train
+
+        checkpoint = None if folder is None else ray.train.Checkpoint.from_directory(str(folder))
+        # A score that is not finite would make the run impossible to resume.
+        finite = {name: value for name, value in scores.items() if np.isfinite(value)}
+        ray.train.report(
+            {"position": position} | finite, checkpoint=checkpoint, checkpoint_dir_name=f"checkpoint_{position:012d}"
+        )
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close(CLOSE_SECONDS)

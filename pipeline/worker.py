@@ -1,0 +1,166 @@
+"""What one worker does from start to end. Read this first.
+
+The loop knows neither Ray nor MLflow: whoever runs it hands it a Session (train.py does so on a cluster), so the same
+loop runs, is tested and is profiled in one plain process.
+"""
+
+import math
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from pipeline import checkpoint
+from pipeline.adversarial import Adversaries
+from pipeline.averaging import recalibrate
+from pipeline.config import Config
+from pipeline.evaluation.scores import Evaluator
+from pipeline.faces import Faces, grid
+from pipeline.noise import Purpose
+from pipeline.place import Place
+from pipeline.reader import Reader
+from sharding.errors import RunError
+from sharding.manifest import Manifest
+
+GRID_FACES, GRID_COLUMNS = 64, 8
+
+
+class NotFiniteError(RunError):
+    """A loss is not finite. Every rank raises it at the same position, since the measures are summed over all."""
+
+
+class Session(Protocol):
+    """What the loop asks of whoever runs it."""
+
+    def latest(self) -> AbstractContextManager[Path | None]:
+        """The folder of the checkpoint to go on from."""
+
+    def metrics(self, values: dict[str, float], position: int) -> None: ...
+
+    def image(self, name: str, image: np.ndarray, position: int) -> None: ...
+
+    def save(self, folder: Path | None, position: int, scores: dict[str, float]) -> None:
+        """Keeps the checkpoint in `folder`. Every rank calls it at the same positions; only rank 0 has a folder."""
+
+
+def work(config: Config, shards: str, place: Place, session: Session) -> None:
+    """Trains until `config.images` have been shown. Raises NotFiniteError, and RunError if a shard is damaged."""
+
+    # ---- the data set, the networks, and where an earlier attempt got to
+    manifest = Manifest.load(shards)
+    adversaries = Adversaries(config, manifest.size, place)
+    position = 0
+    with session.latest() as folder:
+        if folder is not None:
+            position = checkpoint.restore(folder, adversaries).position
+    evaluator = Evaluator(
+        shards,
+        config.evaluation.split,
+        extractor=config.evaluation.extractor,
+        count=config.evaluation.count,
+        device=place.device,
+    )
+    scores: dict[str, float] = {}
+    if position == 0:
+        _show(adversaries, session, position)
+
+    # ---- the loop
+    with Reader(
+        shards,
+        "train",
+        batch=config.batch,
+        rank=place.rank,
+        world_size=place.world_size,
+        seed=config.seed,
+        position=position,
+        device=place.device,
+        flip=config.flip,
+        window=config.window,
+    ) as reader:
+        batches, pace = iter(reader), Pace(position)
+        while position < config.images:
+            adversaries.step(next(batches).images, position)
+            before, position = position, position + config.batch
+            ends = position >= config.images
+
+            if ends or _passed(config.log_every, before, position):
+                measures = adversaries.measures()
+                _refuse_non_finite(measures, position)
+                session.metrics(measures | pace.lap(position, reader.waited), position)
+            if ends or _passed(config.evaluation.every, before, position):
+                with pace.paused():
+                    _show(adversaries, session, position)
+                    scores = _score(adversaries, evaluator)
+                    session.metrics({f"score/{name}": value for name, value in scores.items()}, position)
+            if ends or _passed(config.checkpoints.every, before, position):
+                with pace.paused():
+                    _save(adversaries, session, position, manifest.digest, manifest.size, scores)
+
+
+def _passed(every: int, before: int, after: int) -> bool:
+    """Whether a multiple of `every` images lies in (before, after]."""
+    return before // every != after // every
+
+
+def _refuse_non_finite(measures: dict[str, float], position: int) -> None:
+    for name, value in measures.items():
+        if not math.isfinite(value):
+            raise NotFiniteError(f"{name} is {value} at {position:,} images; lower the learning rates")
+
+
+def _averaged_faces(adversaries: Adversaries) -> Faces:
+    config, device = adversaries.config, adversaries.place.device
+    recalibrate(adversaries.average, config.latent, device)
+    return Faces(adversaries.average, config.latent, device, config.seed)
+
+
+def _show(adversaries: Adversaries, session: Session, position: int) -> None:
+    """The same latents every time, so that one watches faces form."""
+    if adversaries.place.leads:
+        faces = _averaged_faces(adversaries).draw(0, GRID_FACES)
+        session.image("faces", grid(faces, GRID_COLUMNS).numpy(), position)
+
+
+def _score(adversaries: Adversaries, evaluator: Evaluator) -> dict[str, float]:
+    faces = _averaged_faces(adversaries)
+    return evaluator.score(lambda first, count: faces.draw(first, count, Purpose.EVALUATION))
+
+
+def _save(
+    adversaries: Adversaries, session: Session, position: int, data: str, size: int, scores: dict[str, float]
+) -> None:
+    if not adversaries.place.leads:
+        session.save(None, position, scores)
+        return
+    with tempfile.TemporaryDirectory(prefix="raygan-checkpoint-") as name:
+        checkpoint.save(Path(name), adversaries, position, data, size, scores)
+        session.save(Path(name), position, scores)
+
+
+class Pace:
+    """Images per second of training, with pauses for evaluation and checkpoints left out."""
+
+    def __init__(self, position: int) -> None:
+        self._position, self._waited = position, 0.0
+        self._since, self._paused = time.monotonic(), 0.0
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self._paused += time.monotonic() - start
+
+    def lap(self, position: int, waited: float) -> dict[str, float]:
+        """The pace since the last lap; `waited`: seconds spent waiting for data since the start."""
+        seconds = max(time.monotonic() - self._since - self._paused, 1e-9)
+        speeds = {
+            "speed/images_per_second": (position - self._position) / seconds,
+            "speed/waiting_for_data": (waited - self._waited) / seconds,
+        }
+        self._position, self._waited = position, waited
+        self._since, self._paused = time.monotonic(), 0.0
+        return speeds
