@@ -1,0 +1,59 @@
+"""Draws a portrait, from the background to the hat."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from sharding.synthetic import features, head, worn
+from sharding.synthetic.canvas import ellipse
+from sharding.synthetic.easel import HEIGHT, WIDTH, Easel
+from sharding.synthetic.hair import Hair
+from sharding.synthetic.hats import draw_hat
+from sharding.synthetic.portrait import Portrait
+
+
+def draw(portrait: Portrait) -> NDArray[np.uint8]:
+    """The picture of a portrait, uint8 [218, 178, 3]."""
+    easel = Easel(portrait)
+    light = head.relief(easel)
+    hair = Hair(easel)
+    _draw_backdrop(easel)
+    hair.draw_back()
+    head.draw_neck(easel)
+    worn.draw_clothes(easel)
+    worn.draw_necklace(easel)
+    hair.draw_locks()
+    head.draw_ears(easel, light)
+    face = head.draw_head(easel, light)
+    features.draw_beard(easel, face)
+    features.draw_nose(easel)
+    features.draw_mouth(easel)
+    features.draw_eyes(easel)
+    hair.draw_cap(face)
+    worn.draw_earrings(easel)
+    worn.draw_glasses(easel)
+    draw_hat(easel, hair, face)
+    _tint(easel)
+    pixels = easel.canvas.pixels()
+    if portrait.scene.blur:
+        blurred = Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(portrait.scene.blur))
+        pixels = np.asarray(blurred)
+    return pixels
+
+
+def _draw_backdrop(easel: Easel) -> None:
+    """A gradient between two colours, with soft blobs of light in it."""
+    scene, canvas = easel.scene, easel.canvas
+    x = np.linspace(-1, 1, WIDTH, dtype=np.float32)[None, :] * np.float32(np.cos(scene.backdrop_angle))
+    y = np.linspace(-1, 1, HEIGHT, dtype=np.float32)[:, None] * np.float32(np.sin(scene.backdrop_angle))
+    share = np.clip(0.5 + 0.42 * (x + y), 0, 1)
+    near, far = (np.asarray(colour, np.float32)[:, None, None] for colour in scene.backdrop)
+    canvas.planes[:] = near + share * (far - near)
+    for u, v, radius, colour in scene.blobs:
+        canvas.paint(canvas.shape(ellipse(u, v, radius, radius), blur=7).times(0.6), colour)
+
+
+def _tint(easel: Easel) -> None:
+    """The colour of the light over everything."""
+    warmth = 0.055 * easel.scene.warmth
+    easel.canvas.planes *= np.array((1 + warmth, 1, 1 - warmth), np.float32)[:, None, None]

@@ -1,0 +1,172 @@
+"""What makes a face: eyes, brows, nose, mouth and beard."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sharding.synthetic.canvas import Mask, curve, ellipse, ribbon
+from sharding.synthetic.easel import EYE, Easel
+from sharding.synthetic.head import chin, half_width
+from sharding.synthetic.portrait import Colour, mix
+
+_DARK: Colour = (38, 24, 22)
+
+
+def draw_eyes(easel: Easel) -> None:
+    for side in (-1, 1):
+        _draw_eye(easel, side)
+        _draw_brow(easel, side)
+
+
+def _draw_eye(easel: Easel, side: int) -> None:
+    person, scene, canvas = easel.person, easel.scene, easel.canvas
+    size = person.eye_size
+    length = 11.2 * size * (1 + 0.07 * side * scene.yaw)
+    opening = size * person.eye_opening * (1 - 0.14 * max(scene.smile, 0))
+    t = np.linspace(-1, 1, 17)  # from the inner to the outer corner
+    u = side * (EYE + length * t)
+    slant = -person.eye_tilt * t + 0.8
+    upper = np.stack((u, slant - 7.0 * opening * (1 - t**2) ** 0.8 * (1 + 0.12 * t)), axis=1)
+    lower = np.stack((u, slant + 4.4 * opening * (1 - t**2) ** 0.9 * (1 + 0.15 * t)), axis=1)
+    eye = easel.shape(np.concatenate((upper, lower[::-1])))
+    canvas.darken(easel.shape(ellipse(side * EYE, -1, 14, 9), blur=3), 0.22)
+    if scene.makeup:
+        lid = np.concatenate((upper + (0, -6.5) * (1 - t[:, None] ** 2) + (side * 1.0, -1), upper[::-1]))
+        canvas.paint(easel.shape(lid, blur=1.3).times(0.62), scene.makeup)
+    canvas.paint(eye, mix((244, 241, 238), person.skin, 0.1))
+    x, y = side * EYE + 2.6 * scene.gaze, -0.8
+    radius = 5.5 * size
+    for ring, colour in (
+        (radius, mix(person.iris, (0, 0, 0), 0.55)),
+        (radius - 1.1, person.iris),
+        (radius * 0.45, (12, 10, 12)),
+    ):
+        canvas.paint(easel.shape(ellipse(x, y, ring, ring)).within(eye), colour)
+    glow = easel.shape(ellipse(x - scene.light[0] * 2, y + 2.6, 2.6, 1.6), blur=0.8).within(eye)
+    canvas.lighten(glow, 0.3, mix(person.iris, (255, 255, 255), 0.6))
+    canvas.darken(easel.shape(ribbon(upper, 3.2), blur=1.1, shift=(0, 1.2)).within(eye), 0.6, (0.35, 0.3, 0.3))
+    glint = easel.shape(ellipse(x + 2 + scene.light[0], y - 2.2, 1.5, 1.5)).within(eye)
+    canvas.lighten(glint, 0.95, (255, 255, 255))
+    lash = 1.7 if person.male else 2.3 + (0.8 if scene.makeup else 0)
+    weight = lash * (0.55 + 0.45 * np.clip(t + 0.6, 0, 1))
+    canvas.paint(easel.shape(ribbon(upper, weight)).times(0.92), _DARK)
+    crease = upper + np.stack((0 * t, -2.6 - 0.8 * (1 - t**2)), axis=1)
+    canvas.darken(easel.shape(ribbon(crease[2:-1], 1.1), blur=0.5), 0.55)
+    canvas.darken(easel.shape(ribbon(lower, 1.0)), 0.6 if scene.makeup else 0.42)
+    if not person.male:
+        wing = np.array([upper[-2], upper[-1] + (side * 2.6, -2.2), upper[-1] + (side * 0.3, 0.7)])
+        canvas.paint(easel.shape(wing).times(0.85), _DARK)
+    if person.bags:
+        bag = np.stack((u, lower[:, 1] + 3.0 + 1.6 * (1 - t**2)), axis=1)[2:-2]
+        canvas.darken(easel.shape(ribbon(bag, 2.4), blur=0.9), 0.5, (0.5, 0.32, 0.36))
+    if not person.young:
+        for tilt in (-2.5, 1.5):
+            line = [(side * (EYE + 14), tilt * 0.5 + 1), (side * (EYE + 18), tilt + 1)]
+            canvas.darken(easel.shape(ribbon(curve(line), 1.0), blur=0.5), 0.5)
+
+
+def brow_colour(easel: Easel) -> Colour:
+    person = easel.person
+    return mix(person.hair_colour, (30, 20, 16), 0.25 if person.hair == "gray" else 0.45)
+
+
+def _draw_brow(easel: Easel, side: int) -> None:
+    person, yaw = easel.person, easel.scene.yaw
+    arch, lift = person.brow_arch, 1.2 * max(easel.scene.smile, 0)
+    points = [(8.5, -12.5), (15, -14.0 - 0.45 * arch), (23.5, -14.5 - arch), (33, -10.5 - 0.2 * arch)]
+    line = curve([(side * u + 1.0 * yaw, v - lift) for u, v in points])
+    along = np.linspace(0, 1, len(line))
+    width = person.brow_thickness * (0.75 + 0.9 * along - 1.5 * along**2)
+    stroke = easel.shape(ribbon(line, np.maximum(width, 0.7)), blur=0.7)
+    easel.canvas.paint(stroke.times(0.9), brow_colour(easel))
+
+
+def draw_nose(easel: Easel) -> None:
+    person, scene, canvas = easel.person, easel.scene, easel.canvas
+    u, tip, width = 5.5 * scene.yaw, 23 * person.nose_length, person.nose_width
+    away = -1 if scene.light[0] > 0 else 1
+    strength = 0.22 + 0.25 * abs(scene.light[0])
+    side = curve([(away * 5, -4), (0.3 * u + away * 4.6, 6), (u + away * 6.4 * width, tip), (u + away * 4, tip + 5)])
+    canvas.darken(easel.shape(ribbon(side, 3.6), blur=1.8), strength)
+    canvas.darken(easel.shape(ellipse(u + away * 1.5, tip + 8, 9 * width, 2.6), blur=1.8), 0.36)
+    for s in (-1, 1):
+        wing = curve([(u + s * 8.2 * width, tip - 0.5), (u + s * 9.8 * width, tip + 3), (u + s * 7.0 * width, tip + 6)])
+        canvas.darken(easel.shape(ribbon(wing, 1.5), blur=0.6), 0.52)
+        nostril = ellipse(u + s * 4.3 * width, tip + 5.2, 2.5 * width, 1.3)
+        canvas.darken(easel.shape(nostril, blur=0.6), 0.82, (0.24, 0.1, 0.1))
+    spot = 2.6 - 1.0 * person.nose_point
+    glint = ellipse(u + 1.6 * scene.light[0], tip - 1, spot, spot)
+    canvas.lighten(easel.shape(glint, blur=1.2), 0.28 + 0.2 * person.nose_point)
+
+
+def draw_mouth(easel: Easel) -> None:
+    person, scene, canvas = easel.person, easel.scene, easel.canvas
+    smile = scene.smile
+    t = np.linspace(-1, 1, 25)
+    bow = 1 - t**2
+    u = 4.4 * scene.yaw + 16.0 * person.mouth_width * (1 + 0.2 * max(smile, 0)) * t
+    middle = 41.5 + 2.2 * smile * bow - 5.2 * smile * t**2
+    full = 0.82 if smile > 0.3 else 1.0
+    cupid = np.exp(-0.5 * ((np.abs(t) - 0.22) / 0.2) ** 2)
+    top = middle - 0.38 * scene.opening * bow - person.lips * full * (2.8 * bow**0.7 + 1.5 * cupid * bow)
+    under = middle - 0.38 * scene.opening * bow
+    over = middle + 0.9 * scene.opening * bow
+    bottom = over + person.lips * full * 5.4 * bow**0.75
+    lips = _between(easel, u, top, bottom)
+    natural = mix(person.skin, (176, 62, 70), 0.42 if person.male else 0.58)
+    colour = scene.lipstick or natural
+    canvas.darken(_between(easel, u * 0.8, bottom - 1, bottom + 3.5, blur=1.8), 0.34)
+    canvas.paint(lips, colour)
+    canvas.darken(_between(easel, u, top, under), 0.3)
+    shine = _between(easel, 4.4 * scene.yaw * 0.5 + u * 0.5, over + 1.2, over + 0.5 * (bottom - over), blur=0.9)
+    canvas.lighten(shine.within(lips), 0.42 if scene.lipstick else 0.24)
+    if scene.opening:
+        inside = _between(easel, u * 0.94 + 0.06 * 4.4 * scene.yaw, under, over)
+        canvas.paint(inside, (74, 22, 26))
+        teeth = _between(easel, u * 0.86, under - 1, under + 0.78 * (over - under))
+        canvas.paint(teeth.within(inside), (246, 240, 232))
+        canvas.darken(_between(easel, u, under - 1, under + 1.3, blur=0.6).within(inside), 0.45)
+    else:
+        canvas.darken(easel.shape(ribbon(np.stack((u, middle), axis=1), 1.3), blur=0.4), 0.8, (0.3, 0.1, 0.12))
+    for s, end in ((-1, 0), (1, -1)):
+        canvas.darken(easel.shape(ellipse(u[end] + s * 0.5, middle[end], 1.7, 1.5), blur=0.9), 0.5)
+        depth = 0.5 * max(smile, 0) + (0.0 if person.young else 0.3)
+        fold = curve([(5 * scene.yaw + s * 11, 27), (u[end] + s * 4.5, 36), (u[end] + s * 4.5, 44)])
+        canvas.darken(easel.shape(ribbon(fold, 1.8), blur=1.2), depth)
+
+
+def _between(
+    easel: Easel, u: NDArray[np.float64], top: NDArray[np.float64], bottom: NDArray[np.float64], blur: float = 0.0
+) -> Mask:
+    """The band between two lines over the same u."""
+    upper, lower = np.stack((u, top), axis=1), np.stack((u, bottom), axis=1)
+    return easel.shape(np.concatenate((upper, lower[::-1])), blur)
+
+
+def draw_beard(easel: Easel, face: Mask) -> None:
+    """Drawn before the mouth, so that the lips stay free."""
+    person, scene, canvas = easel.person, easel.scene, easel.canvas
+    colour = mix(person.hair_colour, (30, 20, 16), 0.3)
+    low, u = chin(easel), 4.0 * scene.yaw
+    if person.beard in ("stubble", "full") or person.sideburns:
+        wide = half_width(easel)
+        side = np.array([(wide + 4, -4), (wide - 4, 6), (wide - 9, 26), (20, 35), (16, 47), (9, 52), (0, 51.5)])
+        if person.beard in ("stubble", "full"):
+            inner = side[::-1] * (-1, 1)
+            line = curve(np.concatenate((side, inner[1:])))
+            area = np.concatenate((line, [(-60, -4), (-60, 90), (60, 90), (60, -4)]))
+            beard = easel.shape(area, blur=2.2, shift=(0.6 * u, 0)).within(face)
+            canvas.paint(beard.times(0.36 if person.beard == "stubble" else 0.88), colour)
+        elif person.sideburns:
+            for s in (-1, 1):
+                strip = np.array([(wide + 3, -8), (wide - 6, -8), (wide - 7, 24), (wide + 3, 24)]) * (s, 1)
+                strip[:, 0] += float(easel.lean(8))
+                canvas.paint(easel.shape(strip, blur=1.5).within(face).times(0.85), colour)
+    if person.beard == "goatee":
+        tuft = curve([(u + 8, 52), (u + 12, low - 8), (u, low + 3), (u - 12, low - 8), (u - 8, 52)], closed=True)
+        canvas.paint(easel.shape(tuft, blur=1.4).times(0.85), colour)
+    if person.beard in ("mustache", "full", "stubble"):
+        smile = scene.smile
+        lip = [(u, 31), (u + 9, 31.5), (u + 18, 37 - 3 * smile), (u + 20, 42 - 5 * smile), (u + 12, 38.5), (u, 36.5)]
+        left = [(2 * u - x, y) for x, y in lip[1:-1]][::-1]
+        whiskers = easel.shape(curve(lip + left, closed=True), blur=1.0)
+        canvas.paint(whiskers.times(0.3 if person.beard == "stubble" else 0.88), colour)
