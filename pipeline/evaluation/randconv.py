@@ -37,7 +37,7 @@ def _filters(layer: int, outputs: int, inputs: int) -> Tensor:
 
 
 class RandomConvolutions(nn.Module):
-    """Images uint8 [n, 3, H, W] to the mean |response| of each filter and the last layer on a 2x2 grid: [n, DIMENSIONS]."""
+    """uint8 [n, 3, H, W] to float32 [n, DIMENSIONS]: filters' mean |response|, and the last layer on a 2x2 grid."""
 
     def __init__(self) -> None:
         super().__init__()

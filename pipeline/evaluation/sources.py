@@ -120,7 +120,7 @@ class Array:
 
     def batches(self, first: int, count: int, batch: int) -> Iterator[Tensor]:
         for start in range(first, first + count, batch):
-            yield torch.from_numpy(np.ascontiguousarray(self._pixels[start : min(start + batch, first + count)]))
+            yield torch.from_numpy(self._pixels[start : min(start + batch, first + count)].copy())
 
 
 def _identity(digest: str, width: int, height: int) -> dict[str, str]:
