@@ -41,7 +41,9 @@ class Order:
     slice of the batch covers, in every epoch the same ones.
     """
 
-    def __init__(self, counts: Sequence[int], seed: int = 0, window: int = WINDOW, lanes: int = 1) -> None:
+    def __init__(
+        self, counts: Sequence[int] | NDArray[np.int64], seed: int = 0, window: int = WINDOW, lanes: int = 1
+    ) -> None:
         self._counts = np.asarray(counts, np.int64)
         self._ends = self._counts.cumsum()
         self.samples = int(self._counts.sum())
