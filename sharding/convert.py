@@ -1,0 +1,202 @@
+"""Converts a source to a data set of shards: planned by a pure function, written by idempotent Ray tasks, resumable."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sharding.celeba import Source, open_source
+from sharding.errors import RunError, UserError
+from sharding.journal import Journal, Reject, Written
+from sharding.manifest import SPLITS, Crop, Encoding, Manifest, Resize, ShardEntry
+from sharding.plan import PlannedShard, limited, plan
+from sharding.shard import sha256
+from sharding.stores import Folder
+from sharding.writer import write_shard
+
+Progress = Callable[[int, int, str], None]
+
+
+class ShardingOptions(BaseModel):
+    """How a source becomes shards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int = Field(default=64, ge=32, le=256, description="height and width of the stored images in pixels")
+    crop: Crop = Field(
+        default=178, description="side of the centre crop in source pixels, or none for the whole image squeezed"
+    )
+    resize: Resize = Field(default="bicubic", description="antialiased filter")
+    upscale: bool = Field(
+        default=False, description="take images smaller than the crop, enlarged, instead of rejecting them"
+    )
+    encoding: Encoding = Field(default="npy", description="how an image is stored; npy reads fastest, jpg is smallest")
+    samples_per_shard: int = Field(default=1024, ge=1, description="images per shard, at most")
+    lanes: int = Field(default=1, ge=1, description="lanes that the shards of each split are dealt to")
+    split: Literal["all", "train", "valid", "test"] = Field(default="all", description="the split to convert")
+    limit: int | None = Field(
+        default=None, ge=1, description="convert at most this many images, taken from the splits in proportion"
+    )
+    seed: int = Field(
+        default=0, ge=0, description="seed of the write order, and of the splits where none are published"
+    )
+    held_out: float = Field(
+        default=0.1, ge=0, le=0.4, description="fraction for valid, and for test, where none are published"
+    )
+    max_rejects: int = Field(default=0, ge=0, description="unusable images to leave out before giving up")
+
+    def identity(self) -> dict[str, Any]:
+        """The options that the bytes of the shards depend on."""
+        return self.model_dump(mode="json", exclude={"max_rejects"})
+
+
+class Conversion(NamedTuple):
+    """What convert() did."""
+
+    manifest: Manifest
+    kind: str  # what the source was, in words
+    written: int  # shards written now
+    reused: int  # shards that were there already
+    rejects: tuple[Reject, ...]
+    absent: int  # annotated images that the source does not have
+    seconds: float
+
+
+def convert(
+    source: str,
+    out: str,
+    options: ShardingOptions | None = None,
+    progress: Progress | None = None,
+    workers: int | None = None,
+) -> Conversion:
+    """Converts `source` to a data set in the folder `out` (paths or URLs) and returns its manifest.
+
+    What an earlier, interrupted call with the same input and options has finished is reused. The bytes depend on
+    the input and the options only. Uses the Ray cluster that the caller is connected to; without one it starts a
+    local one and stops it again. `workers` bounds the tasks in flight (default: twice the cluster's CPUs);
+    `progress` gets images done, images in total, and words, after each shard.
+
+    Raises UserError for a source that is missing, empty or not CelebA-shaped, for more than `max_rejects` unusable
+    images, and for an `out` that holds another data set; RunError if the disk is full or the store fails.
+    """
+    started = time.monotonic()
+    options = options or ShardingOptions()
+    opened = open_source(source, options.seed, options.held_out)
+    splits = SPLITS if options.split == "all" else (options.split,)
+    counts = limited(opened.totals, splits, options.limit)
+    if not sum(counts.values()):
+        raise UserError(f"{source}: no images in the split {options.split}; it has {opened.totals}")
+    planned = list(plan(counts, opened.totals, options.samples_per_shard, options.lanes))
+    identity = sha256(json.dumps([opened.digest, options.identity()], sort_keys=True).encode())
+    journal = Journal(Folder(out), identity)
+    done = journal.finished(planned)
+    reused = len(done)
+    rejects = list(opened.rejects)
+    for written in done.values():
+        rejects += written.rejects
+    meter = Meter(progress, sum(shard.count for shard in planned), sum(written.seen for written in done.values()))
+    missing = [shard for shard in planned if shard.name not in done]
+    _check_rejects(rejects, options, journal)
+    for written in _run(opened, journal, options, missing, workers) if missing else ():
+        done[written.entry.name] = written
+        rejects += written.rejects
+        _check_rejects(rejects, options, journal)
+        meter.add(written.seen)
+    manifest = _assemble(opened, options, identity, [done[shard.name].entry for shard in planned], len(rejects))
+    journal.publish(manifest, rejects)
+    seconds = time.monotonic() - started
+    return Conversion(manifest, opened.kind, len(missing), reused, tuple(rejects), opened.absent, seconds)
+
+
+def _run(
+    source: Source, journal: Journal, options: ShardingOptions, missing: list[PlannedShard], workers: int | None
+) -> Iterator[Written]:
+    """Writes the shards as Ray tasks, a bounded number at a time, and yields each as it is finished.
+
+    The source's index goes once into Ray's object store and the workers map it from there; they read the images.
+    """
+    import ray
+
+    ours = not ray.is_initialized()
+    if ours:
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    running: set[Any] = set()
+    try:
+        in_flight = workers or max(2, 2 * int(ray.cluster_resources().get("CPU", 1)))
+        task = ray.remote(num_cpus=1, max_retries=3, retry_exceptions=[ConnectionError, TimeoutError])(write_shard)
+        index = ray.put(source)
+        waiting = iter(missing)
+        while True:
+            while len(running) < in_flight and (shard := next(waiting, None)):
+                running.add(task.remote(index, journal, options, shard))
+            if not running:
+                return
+            ready, _ = ray.wait(list(running), num_returns=1)
+            running.difference_update(ready)
+            yield ray.get(ready[0])
+    except ray.exceptions.RayTaskError as error:
+        raise RunError(f"{journal.folder}: {error.cause}; finished shards are kept: run it again") from error
+    except ray.exceptions.RayError as error:
+        raise RunError(
+            f"{journal.folder}: a worker was lost ({error}); finished shards are kept: run it again"
+        ) from error
+    finally:
+        for reference in running:
+            ray.cancel(reference, force=False)
+        if ours:
+            ray.shutdown()
+
+
+def _check_rejects(rejects: list[Reject], options: ShardingOptions, journal: Journal) -> None:
+    if len(rejects) <= options.max_rejects:
+        return
+    journal.list_rejects(rejects)
+    first = rejects[0]
+    raise UserError(
+        f"{first.file}: {first.reason}; that is {len(rejects)} unusable images where --max-rejects allows "
+        f"{options.max_rejects} (all so far are in {journal.folder}/rejects.jsonl)"
+    )
+
+
+def _assemble(
+    source: Source, options: ShardingOptions, identity: str, entries: list[ShardEntry], rejects: int
+) -> Manifest:
+    """The manifest of the finished shards."""
+    pixels = sum(entry.count for entry in entries) * options.size**2
+    mean = [sum(entry.sums[c] for entry in entries) / max(pixels, 1) for c in range(3)]
+    power = [sum(entry.squares[c] for entry in entries) / max(pixels, 1) for c in range(3)]
+    return Manifest.seal(
+        identity=identity,
+        source=source.digest,
+        kind=source.kind,
+        size=options.size,
+        crop=options.crop,
+        resize=options.resize,
+        encoding=options.encoding,
+        seed=options.seed,
+        lanes=options.lanes,
+        attributes=source.attributes,
+        numbers={name: values.shape[1] for name, values in source.numbers.items()},
+        key_width=source.keys.dtype.itemsize,
+        mean=[round(m, 6) for m in mean],
+        deviation=[round(max(p - m * m, 0) ** 0.5, 6) for p, m in zip(power, mean, strict=True)],
+        rejects=rejects,
+        shards=entries,
+    )
+
+
+class Meter:
+    """Tells `progress` how far a conversion is, how fast it goes, and how long it has left."""
+
+    def __init__(self, progress: Progress | None, total: int, done: int) -> None:
+        self.progress, self.total, self.done = progress, total, done
+        self.first, self.started = done, time.monotonic()
+
+    def add(self, images: int) -> None:
+        self.done += images
+        rate = (self.done - self.first) / max(time.monotonic() - self.started, 1e-9)
+        left = (self.total - self.done) / max(rate, 1e-9)
+        if self.progress:
+            self.progress(self.done, self.total, f"{rate:,.0f} images/s, {left:.0f} s left")
