@@ -3,6 +3,7 @@
 Points are float [n, 2], in pixels from the top left corner, x first; a pixel's centre has half-integer coordinates.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,12 @@ from PIL import Image, ImageDraw, ImageFilter
 Floats = NDArray[np.float32]
 Field = NDArray[np.floating]  # over the whole picture, [height, width]
 _FINE = 4  # supersampling of sharp edges
+_TURN = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+_CIRCLE = np.stack((np.cos(_TURN), np.sin(_TURN)), axis=1)
+_T = np.linspace(0, 1, 8, endpoint=False)
+_SPLINE = 0.5 * np.stack(  # weights of four points at eight places between the middle two
+    (-_T + 2 * _T**2 - _T**3, 2 - 5 * _T**2 + 3 * _T**3, _T + 4 * _T**2 - 3 * _T**3, _T**3 - _T**2), axis=1
+)
 
 
 class Mask(NamedTuple):
@@ -51,24 +58,23 @@ class Canvas:
     def shape(self, points: ArrayLike, blur: float = 0.0) -> Mask:
         """The inside of a closed polygon; `blur` pixels (a standard deviation) soften its edge."""
         outline = np.asarray(points, np.float64)
-        margin = int(np.ceil(2.5 * blur)) + 1
-        low = np.maximum(np.floor(outline.min(0)).astype(int) - margin, -margin)
-        high = np.minimum(np.ceil(outline.max(0)).astype(int) + margin, (self.width + margin, self.height + margin))
-        if (high <= low).any():
+        margin = math.ceil(2.5 * blur) + 1
+        (left, top), (right, bottom) = outline.min(0).tolist(), outline.max(0).tolist()
+        left, top = max(math.floor(left), 0) - margin, max(math.floor(top), 0) - margin
+        right, bottom = min(math.ceil(right), self.width) + margin, min(math.ceil(bottom), self.height) + margin
+        if right <= left or bottom <= top or left >= self.width or top >= self.height:
             return Mask(0, 0, np.zeros((0, 0), np.float32))
         fine = _FINE if blur < 1 else 1
-        size = ((high - low) * fine).tolist()
-        image = Image.new("L", size)
-        corners = ((outline - low) * fine - 0.5).ravel().tolist()
+        image = Image.new("L", ((right - left) * fine, (bottom - top) * fine))
+        corners = ((outline - (left, top)) * fine - 0.5).ravel().tolist()
         ImageDraw.Draw(image).polygon(corners, fill=255)
         if fine > 1:
             image = image.reduce(fine)
         if blur:
             image = image.filter(ImageFilter.GaussianBlur(blur))
         alpha = np.asarray(image, np.float32) * np.float32(1 / 255)
-        x0, y0 = np.maximum(low, 0).tolist()
-        x1, y1 = np.minimum(high, (self.width, self.height)).tolist()
-        return Mask(x0, y0, alpha[y0 - low[1] : y1 - low[1], x0 - low[0] : x1 - low[0]])
+        x, y = max(left, 0), max(top, 0)
+        return Mask(x, y, alpha[y - top : self.height - top, x - left : self.width - left])
 
     def paint(self, mask: Mask, colour: ArrayLike, shade: Field | None = None) -> None:
         """Lays a colour over the picture, brightened by `shade` (1 leaves it)."""
@@ -93,29 +99,24 @@ class Canvas:
         return np.clip(self.planes + np.float32(0.5), 0, 255).astype(np.uint8).transpose(1, 2, 0)
 
 
-def curve(points: ArrayLike, closed: bool = False, steps: int = 8) -> NDArray[np.float64]:
-    """A smooth line through the points (Catmull-Rom, `steps` segments between two), float64 [n, 2]."""
+def curve(points: ArrayLike, closed: bool = False) -> NDArray[np.float64]:
+    """A smooth line through the points (Catmull-Rom, eight segments between two), float64 [n, 2]."""
     p = np.asarray(points, np.float64)
     ends = (p[-1:], p[:2]) if closed else (2 * p[:1] - p[1:2], 2 * p[-1:] - p[-2:-1])
     p = np.concatenate((ends[0], p, ends[1]))
-    t = np.linspace(0, 1, steps, endpoint=False)[:, None]
-    weights = 0.5 * np.concatenate(
-        (-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2), axis=1
-    )
     windows = np.stack((p[:-3], p[1:-2], p[2:-1], p[3:]), axis=1)
-    line = np.einsum("sk,nkc->nsc", weights, windows).reshape(-1, 2)
+    line = (_SPLINE @ windows).reshape(-1, 2)
     return line if closed else np.concatenate((line, p[-2:-1]))
 
 
 def ribbon(line: NDArray[np.float64], width: ArrayLike) -> NDArray[np.float64]:
     """The outline of a stroke along `line` [n, 2] that is `width` pixels wide (one number, or one per point)."""
-    along = np.gradient(line, axis=0)
-    along /= np.maximum(np.hypot(along[:, :1], along[:, 1:]), 1e-9)
-    across = np.stack((-along[:, 1], along[:, 0]), axis=1) * (np.broadcast_to(width, len(line)) / 2)[:, None]
+    along = np.concatenate((line[1:2] - line[:1], line[2:] - line[:-2], line[-1:] - line[-2:-1]))
+    half = np.asarray(width) / (2 * np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9))
+    across = along[:, ::-1] * (-1, 1) * half[:, None]
     return np.concatenate((line + across, (line - across)[::-1]))
 
 
-def ellipse(x: float, y: float, rx: float, ry: float, steps: int = 32) -> NDArray[np.float64]:
-    """The outline of an upright ellipse, float64 [steps, 2]."""
-    angle = np.linspace(0, 2 * np.pi, steps, endpoint=False)
-    return np.stack((x + rx * np.cos(angle), y + ry * np.sin(angle)), axis=1)
+def ellipse(x: float, y: float, rx: float, ry: float) -> NDArray[np.float64]:
+    """The outline of an upright ellipse, float64 [32, 2]."""
+    return _CIRCLE * (rx, ry) + (x, y)

@@ -43,17 +43,17 @@ class Easel:
         """How far the head's outline at height v moves sideways when the head turns, while the eyes stay in place."""
         return self.scene.yaw * (-4.0 + 6.5 * np.clip(np.asarray(v) / 70, 0, 1))
 
-    def bump(self, u: float, v: float, su: float, sv: float) -> tuple[Floats, Floats]:
-        """A Gaussian hill of height 1 as its two factors, along x [1, WIDTH] and along y [HEIGHT, 1]."""
-        x, y = self.place((u, v))
-        return np.exp(-0.5 * ((_X - np.float32(x)) / su) ** 2), np.exp(-0.5 * ((_Y - np.float32(y)) / sv) ** 2)
+    def slopes(self, hills: ArrayLike) -> tuple[Floats, Floats]:
+        """The downhill slope of a landscape of Gaussian hills, along x and along y, each [HEIGHT, WIDTH].
 
-    def slope(self, u: float, v: float, su: float, sv: float, height: float) -> tuple[Floats, Floats]:
-        """The downhill slope (along x, along y) of a hill that is `height` pixels high, each [HEIGHT, WIDTH]."""
-        x, y = self.place((u, v))
-        across, down = self.bump(u, v, su, sv)
-        across = across * np.float32(height)
-        return (across * ((_X - np.float32(x)) / su**2)) * down, across * (down * ((_Y - np.float32(y)) / sv**2))
+        A hill is (u, v, standard deviation along x, along y, height), all in pixels: [n, 5]. Gaussians separate, so
+        the sum over the hills is a product of two thin matrices.
+        """
+        table = np.asarray(hills, np.float64)
+        centre, (su, sv, height) = self.place(table[:, :2]), table[:, 2:].T[:, :, None].astype(np.float32)
+        x, y = (_X - centre[:, :1].astype(np.float32)) / su, (_Y.T - centre[:, 1:].astype(np.float32)) / sv
+        across, down = height * np.exp(-0.5 * x * x), np.exp(-0.5 * y * y)
+        return down.T @ (across * x / su), (down * y / sv).T @ across
 
 
 def mirrored(half: ArrayLike) -> NDArray[np.float64]:

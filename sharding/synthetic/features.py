@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sharding.synthetic.canvas import Mask, curve, ellipse, ribbon
+from sharding.synthetic.canvas import Floats, Mask, curve, ellipse, ribbon
 from sharding.synthetic.easel import EYE, Easel
 from sharding.synthetic.head import chin, half_width
 from sharding.synthetic.portrait import Colour, mix
@@ -25,7 +25,7 @@ def _draw_eye(easel: Easel, side: int) -> None:
     t = np.linspace(-1, 1, 17)  # from the inner to the outer corner
     u = side * (EYE + length * t)
     slant = -person.eye_tilt * t + 0.8
-    upper = np.stack((u, slant - 7.0 * opening * (1 - t**2) ** 0.8 * (1 + 0.12 * t)), axis=1)
+    upper = np.stack((u, slant - 6.2 * opening * (1 - t**2) ** 0.8 * (1 + 0.12 * t)), axis=1)
     lower = np.stack((u, slant + 4.4 * opening * (1 - t**2) ** 0.9 * (1 + 0.15 * t)), axis=1)
     eye = easel.shape(np.concatenate((upper, lower[::-1])))
     canvas.darken(easel.shape(ellipse(side * EYE, -1, 14, 9), blur=3), 0.22)
@@ -34,7 +34,7 @@ def _draw_eye(easel: Easel, side: int) -> None:
         canvas.paint(easel.shape(lid, blur=1.3).times(0.62), scene.makeup)
     canvas.paint(eye, mix((244, 241, 238), person.skin, 0.1))
     x, y = side * EYE + 2.6 * scene.gaze, -0.8
-    radius = 5.5 * size
+    radius = 5.4 * size
     for ring, colour in (
         (radius, mix(person.iris, (0, 0, 0), 0.55)),
         (radius - 1.1, person.iris),
@@ -92,7 +92,7 @@ def draw_nose(easel: Easel) -> None:
         wing = curve([(u + s * 8.2 * width, tip - 0.5), (u + s * 9.8 * width, tip + 3), (u + s * 7.0 * width, tip + 6)])
         canvas.darken(easel.shape(ribbon(wing, 1.5), blur=0.6), 0.52)
         nostril = ellipse(u + s * 4.3 * width, tip + 5.2, 2.5 * width, 1.3)
-        canvas.darken(easel.shape(nostril, blur=0.6), 0.82, (0.24, 0.1, 0.1))
+        canvas.darken(easel.shape(nostril, blur=0.6), 0.66, (0.24, 0.1, 0.1))
     spot = 2.6 - 1.0 * person.nose_point
     glint = ellipse(u + 1.6 * scene.light[0], tip - 1, spot, spot)
     canvas.lighten(easel.shape(glint, blur=1.2), 0.28 + 0.2 * person.nose_point)
@@ -103,7 +103,7 @@ def draw_mouth(easel: Easel) -> None:
     smile = scene.smile
     t = np.linspace(-1, 1, 25)
     bow = 1 - t**2
-    u = 4.4 * scene.yaw + 16.0 * person.mouth_width * (1 + 0.2 * max(smile, 0)) * t
+    u = 4.4 * scene.yaw + 15.2 * person.mouth_width * (1 + 0.24 * max(smile, 0)) * t
     middle = 41.5 + 2.2 * smile * bow - 5.2 * smile * t**2
     full = 0.82 if smile > 0.3 else 1.0
     cupid = np.exp(-0.5 * ((np.abs(t) - 0.22) / 0.2) ** 2)
@@ -122,7 +122,7 @@ def draw_mouth(easel: Easel) -> None:
     if scene.opening:
         inside = _between(easel, u * 0.94 + 0.06 * 4.4 * scene.yaw, under, over)
         canvas.paint(inside, (74, 22, 26))
-        teeth = _between(easel, u * 0.86, under - 1, under + 0.78 * (over - under))
+        teeth = _between(easel, u * 0.86, under - 1, under + (0.8 if smile > 0.3 else 0.5) * (over - under))
         canvas.paint(teeth.within(inside), (246, 240, 232))
         canvas.darken(_between(easel, u, under - 1, under + 1.3, blur=0.6).within(inside), 0.45)
     else:
@@ -142,10 +142,10 @@ def _between(
     return easel.shape(np.concatenate((upper, lower[::-1])), blur)
 
 
-def draw_beard(easel: Easel, face: Mask) -> None:
+def draw_beard(easel: Easel, face: Mask, light: Floats) -> None:
     """Drawn before the mouth, so that the lips stay free."""
     person, scene, canvas = easel.person, easel.scene, easel.canvas
-    colour = mix(person.hair_colour, (30, 20, 16), 0.3)
+    colour, shade = mix(person.hair_colour, (62, 36, 22), 0.3), light * np.float32(1.08)
     low, u = chin(easel), 4.0 * scene.yaw
     if person.beard in ("stubble", "full") or person.sideburns:
         wide = half_width(easel)
@@ -155,18 +155,27 @@ def draw_beard(easel: Easel, face: Mask) -> None:
             line = curve(np.concatenate((side, inner[1:])))
             area = np.concatenate((line, [(-60, -4), (-60, 90), (60, 90), (60, -4)]))
             beard = easel.shape(area, blur=2.2, shift=(0.6 * u, 0)).within(face)
-            canvas.paint(beard.times(0.36 if person.beard == "stubble" else 0.88), colour)
+            canvas.paint(beard.times(0.36 if person.beard == "stubble" else 0.88), colour, shade)
         elif person.sideburns:
             for s in (-1, 1):
                 strip = np.array([(wide + 3, -8), (wide - 6, -8), (wide - 7, 24), (wide + 3, 24)]) * (s, 1)
                 strip[:, 0] += float(easel.lean(8))
-                canvas.paint(easel.shape(strip, blur=1.5).within(face).times(0.85), colour)
+                canvas.paint(easel.shape(strip, blur=1.5).within(face).times(0.85), colour, shade)
     if person.beard == "goatee":
-        tuft = curve([(u + 8, 52), (u + 12, low - 8), (u, low + 3), (u - 12, low - 8), (u - 8, 52)], closed=True)
-        canvas.paint(easel.shape(tuft, blur=1.4).times(0.85), colour)
+        tuft = curve(
+            [(u + 13, 50), (u + 14, low - 12), (u, low + 2), (u - 14, low - 12), (u - 13, 50), (u, 51)], closed=True
+        )
+        canvas.paint(easel.shape(tuft, blur=1.4).times(0.85), colour, shade)
     if person.beard in ("mustache", "full", "stubble"):
         smile = scene.smile
-        lip = [(u, 31), (u + 9, 31.5), (u + 18, 37 - 3 * smile), (u + 20, 42 - 5 * smile), (u + 12, 38.5), (u, 36.5)]
+        lip = [
+            (u, 31),
+            (u + 9, 31.5),
+            (u + 16, 36 - 2.5 * smile),
+            (u + 18, 40 - 4.5 * smile),
+            (u + 11, 38.5),
+            (u, 36.5),
+        ]
         left = [(2 * u - x, y) for x, y in lip[1:-1]][::-1]
         whiskers = easel.shape(curve(lip + left, closed=True), blur=1.0)
-        canvas.paint(whiskers.times(0.3 if person.beard == "stubble" else 0.88), colour)
+        canvas.paint(whiskers.times(0.3 if person.beard == "stubble" else 0.88), colour, shade)

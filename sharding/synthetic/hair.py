@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sharding.synthetic.canvas import Floats, Mask, curve
+from sharding.synthetic.canvas import Floats, Mask, curve, ellipse
 from sharding.synthetic.easel import Easel
 from sharding.synthetic.head import half_width
 from sharding.synthetic.portrait import mix
 
 Line = NDArray[np.float64]
-_ENDS = {"short": 8.0, "medium": 58.0, "long": 120.0}  # v where the hair ends
+_ENDS = {"short": 8.0, "tied": 8.0, "medium": 58.0, "long": 120.0}  # v where the hair ends
 
 
 class Hair:
@@ -18,8 +18,8 @@ class Hair:
     def __init__(self, easel: Easel) -> None:
         self.easel = easel
         person = easel.person
-        volume = person.volume * (0.45 if easel.scene.hat != "none" else 1.0)
-        self.wide = half_width(easel) + (0.35 if person.length == "short" else 0.8) * volume
+        volume = person.volume * (0.45 if easel.scene.hat != "none" else 1.35 if person.wavy else 1.0)
+        self.wide = half_width(easel) + (0.35 if person.length in ("short", "tied") else 0.8) * volume
         self.top = -64 - volume
         self.end = _ENDS.get(person.length, 0.0)
         self.shade, self.gloss = self._light()
@@ -28,7 +28,7 @@ class Hair:
         """The strands' brightness, about 1, and a band of gloss, 0 to 1: float32 [HEIGHT, WIDTH]."""
         easel, person = self.easel, self.easel.person
         fall = np.clip((easel.v + 72) / 80, 0.0, 1)
-        strand = (easel.u - np.float32(14 * person.part) * (1 - fall)) / (np.float32(0.3) + np.float32(0.7) * fall)
+        strand = (easel.u - np.float32(14 * person.part) * (1 - fall)) / (np.float32(0.4) + np.float32(0.6) * fall)
         if person.wavy:
             strand = strand + 5 * np.sin(easel.v / 7 + np.sign(easel.u) * 1.1 + person.strands)
         phase = person.strands
@@ -38,7 +38,7 @@ class Hair:
         nu, nv = easel.u / np.float32(self.wide * 1.1), (easel.v + 5) / np.float32(85)
         radius = nu * nu + np.minimum(nv, 0) ** 2
         side = nu * np.float32(lu) + np.clip(nv, -1, 0.4) * np.float32(lv)
-        shade = np.float32(0.9) + np.float32(0.15) * ripple + np.float32(0.38) * side - 0.16 * np.clip(nv, 0, 1)
+        shade = np.float32(0.9) + np.float32(0.085) * ripple + np.float32(0.38) * side - 0.16 * np.clip(nv, 0, 1)
         gloss = np.exp(-(((radius - 0.62) / 0.16) ** 2)) * np.clip(0.55 + 1.2 * side + 0.3 * ripple, 0, 1)
         return shade.astype(np.float32), gloss.astype(np.float32)
 
@@ -54,40 +54,53 @@ class Hair:
     def _edge(self, v: Line) -> Line:
         """The outer half-width at each v below the temples: straight hair falls, wavy hair swings."""
         person = self.easel.person
+        if person.length in ("short", "tied"):
+            near = half_width(self.easel) + 1
+            return near + (self.wide - near) * np.clip(-v / 24, 0, 1) ** 0.6
         flare = (5.0 if person.length == "medium" else 8.0) * np.sin(
             np.clip((v + 8) / (self.end + 8), 0, 1) * np.pi * 0.8
         )
         swing = 3.2 * np.sin(v / 6.5 + person.strands) * np.clip((v + 8) / 30, 0, 1) if person.wavy else 0 * v
-        return self.wide + flare + swing
+        curl = 1 - 0.3 * np.clip((v - self.end + 14) / 14, 0, 1) ** 3 if person.length == "medium" else 1.0
+        return (self.wide + flare + swing) * curl
+
+    def _temple(self) -> float:
+        """v where the outer line stops being round."""
+        return -24.0 if self.easel.person.length in ("short", "tied") else -8.0
 
     def _crown(self) -> Line:
         """The outer line from the left temple over the top to the right one."""
-        angle = np.linspace(np.pi, 0, 25)
+        angle = np.linspace(np.pi, 0, 33)
         power = 2 / 2.2
-        u = self.wide * np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** power
-        v = -8 + (self.top + 8) * np.sin(angle) ** power
+        low = self._temple()
+        curls = 1 + (0.022 * np.sin(14 * angle + self.easel.person.strands) if self.easel.person.wavy else 0)
+        u = self.wide * np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** power * curls
+        v = low + (self.top - low) * np.sin(angle) ** power * curls
+        v += 3 * self.easel.person.part * np.cos(angle) * np.sin(angle)
         return np.stack((u + self.easel.lean(v), v), axis=1)
 
     def _sides(self, v: Line) -> tuple[Line, Line]:
-        edge, lean = self._edge(v), self.easel.lean(v) * 0.4
+        edge, lean = self._edge(v), self.easel.lean(v)
         return np.stack((-edge + lean, v), axis=1), np.stack((edge + lean, v), axis=1)
 
     def draw_back(self) -> None:
         """Behind the neck."""
-        if self.easel.person.length in ("medium", "long"):
+        if self.easel.person.length == "tied" and self.easel.scene.hat == "none":
+            self.paint(ellipse(5 * self.easel.person.part, self.top - 6, 19, 16), depth=0.85)
+        elif self.easel.person.length in ("medium", "long"):
             left, right = self._sides(np.linspace(-6, self.end, 22))
             rounded = np.array([(0.6 * right[-1, 0], self.end + 5), (0.6 * left[-1, 0], self.end + 5)])
-            self.paint(np.concatenate((self._crown(), right, rounded, left[::-1])), depth=0.8)
+            self.paint(np.concatenate((self._crown(), right, rounded, left[::-1])), depth=0.68)
 
     def draw_locks(self) -> None:
-        """Long hair that falls over the shoulders, beside the neck."""
-        if self.easel.person.length == "long":
+        """What falls beside the neck, in front of the shoulders."""
+        if self.easel.person.length in ("medium", "long"):
             v = np.linspace(-6, self.end, 22)
             inner = half_width(self.easel) * (0.9 - 0.3 * np.clip((v - 20) / 55, 0, 1))
             for side, edge in zip((-1, 1), self._sides(v), strict=True):
                 lock = np.concatenate((edge, np.stack((side * inner, v), axis=1)[::-1]))
                 self.easel.canvas.darken(self.easel.shape(lock, blur=3, shift=(-side * 3, 3)), 0.4)
-                self.paint(lock, depth=0.93)
+                self.paint(lock)
 
     def _hairline(self) -> Line:
         """The inner line from the right temple over the forehead to the left one."""
@@ -104,10 +117,13 @@ class Hair:
             peak = 12 * person.part
             points = [(half - 1, 6), (half - 4, -14), (half - 9, -34), (peak + 10, -46), (peak - 10, -46)]
             points += [(-half + 9, -34), (-half + 4, -14), (-half + 1, 6)]
+        elif person.length == "tied":
+            points = [(half, 4), (half - 2, -14), (half - 7, -34), (18, -51), (0, -54)]
+            points += [(-18, -51), (-half + 7, -34), (-half + 2, -14), (-half, 4)]
         else:
             peak = 16 * person.part
-            points = [(half, 34), (half - 2, 8), (half - 5, -14), (half * 0.62 + 0.3 * peak, -36), (peak, -54)]
-            points += [(-half * 0.62 + 0.3 * peak, -36), (-half + 5, -14), (-half + 2, 8), (-half, 34)]
+            points = [(half, 34), (half - 2, 8), (half - 5, -14), (half * 0.72 + 0.2 * peak, -38), (peak, -54)]
+            points += [(-half * 0.72 + 0.2 * peak, -38), (-half + 5, -14), (-half + 2, 8), (-half, 34)]
         line = curve(points)
         line[:, 0] += self.easel.lean(line[:, 1])
         return line
@@ -119,7 +135,7 @@ class Hair:
             return
         hairline = self._hairline()
         foot = float(hairline[0, 1])
-        left, right = self._sides(np.linspace(-6, max(foot, -5.0), 6))
+        left, right = self._sides(np.linspace(self._temple() + 2, foot, 8))
         outline = np.concatenate((self._crown(), right, hairline, left[::-1]))
         lu, lv, _ = easel.scene.light
         shadow = easel.shape(outline, blur=3.2, shift=(-4 * lu, 3.5 - 2 * lv))

@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharding.synthetic.canvas import Floats, Mask, ellipse
-from sharding.synthetic.easel import EYE, HEIGHT, WIDTH, Easel, mirrored
+from sharding.synthetic.easel import EYE, Easel, mirrored
 
 _MIDDLE = 4.0  # v where the head is widest
-_SHADE = np.array((0.84, 1.0, 1.08), np.float32)  # skin turns redder where it is darker
+_SHADE = np.array((0.68, 1.0, 1.12), np.float32)  # skin turns redder where it is darker
 
 
 def half_width(easel: Easel) -> float:
@@ -42,7 +42,6 @@ def relief(easel: Easel) -> Floats:
     nu = (easel.u - np.float32(yaw * -1.5)) / np.float32(half_width(easel) * 1.07)
     nv = (easel.v - np.float32(2)) / np.float32(74)
     nz = np.sqrt(np.maximum(1 - nu * nu - nv * nv, np.float32(0.1)))
-    gu, gv = nu / nz, nv / nz
     tip = 22 * person.nose_length
     hills = [
         (1.2 * yaw, -34.0, 24.0, 13.0, 2.5),
@@ -60,13 +59,11 @@ def relief(easel: Easel) -> Floats:
             (side * 25.0 + 2 * yaw, 22 - 4 * smile, 10.0, 8.0, 2.0 + 2.0 * person.cheekbones + 2.0 * smile),
             (side * 28.0 + 2 * yaw, 42.0, 7.0, 10.0, -1.5 - 1.5 * person.cheekbones),
         ]
-    for hill in hills:
-        across, down = easel.slope(*hill)
-        gu += across
-        gv += down
+    across, down = easel.slopes(hills)
+    gu, gv = nu / nz + across, nv / nz + down
     lu, lv, lz = scene.light
     facing = (gu * np.float32(lu) + gv * np.float32(lv) + np.float32(lz)) / np.sqrt(1 + gu * gu + gv * gv)
-    return np.float32(0.5) + np.float32(0.58) * np.maximum(facing, 0)
+    return np.float32(0.54) + np.float32(0.57) * np.maximum(facing, 0)
 
 
 def paint_skin(easel: Easel, mask: Mask, light: Floats) -> None:
@@ -81,7 +78,7 @@ def draw_neck(easel: Easel) -> None:
     half = 25.0 if easel.person.male else 20.5
     right = [(half - 2, 30), (half, 62), (half + 2, 76), (half + 14, 85), (62, 92), (90, 106), (98, 140)]
     rounding = np.clip(np.abs(easel.u - np.float32(easel.scene.light[0] * 10)) / np.float32(half * 1.25), 0, 1)
-    light = np.float32(0.93) - np.float32(0.3) * rounding**3 + np.zeros((HEIGHT, WIDTH), np.float32)
+    light = np.float32(0.96) - np.float32(0.3) * rounding**3 * np.clip((88 - easel.v) / 12, 0, 1)
     paint_skin(easel, easel.shape(mirrored(right)), light)
     shadow = easel.shape(outline(easel), blur=6, shift=(-6 * easel.scene.light[0], 12))
     easel.canvas.darken(shadow, 0.62, (0.4, 0.28, 0.25))

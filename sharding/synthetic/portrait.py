@@ -11,7 +11,7 @@ from sharding.synthetic.stream import Stream
 IDENTITIES = 10_177  # as many people as CelebA shows
 Colour = tuple[float, float, float]  # red, green, blue, each 0 to 255
 Hair = Literal["black", "brown", "blond", "gray", "auburn"]
-Length = Literal["bald", "short", "medium", "long"]
+Length = Literal["bald", "short", "tied", "medium", "long"]
 Beard = Literal["none", "stubble", "mustache", "goatee", "full"]
 Glasses = Literal["none", "round", "square", "dark"]
 Hat = Literal["none", "beanie", "cap", "brim"]
@@ -24,10 +24,10 @@ _SKIN = np.array(
 )
 _HAIR: dict[Hair, tuple[Colour, Colour]] = {
     "black": ((20, 17, 19), (44, 34, 32)),
-    "brown": ((78, 48, 30), (128, 84, 52)),
+    "brown": ((60, 38, 26), (112, 72, 46)),
     "blond": ((204, 160, 92), (240, 212, 156)),
     "gray": ((150, 150, 154), (214, 214, 216)),
-    "auburn": ((132, 50, 26), (186, 88, 44)),
+    "auburn": ((112, 48, 28), (168, 84, 46)),
 }
 _IRIS: dict[Colour, float] = {
     (74, 44, 28): 4,
@@ -82,7 +82,7 @@ class Person:
 class Scene:
     """What belongs to one picture: expression, what is worn, pose, light and background."""
 
-    smile: float  # -0.4 (sad) to 1
+    smile: float  # -0.12 (earnest) to 1
     opening: float  # pixels between the lips
     gaze: float  # -1 (left) to 1
     lipstick: Colour | None
@@ -144,7 +144,7 @@ def _person(s: Stream) -> Person:
     colours: dict[Hair, float] = {"black": 3, "brown": 3, "auburn": 1.1, "blond": 2.2 if melanin < 0.5 else 0.1}
     hair = "gray" if not young and s.chance(0.45) else s.weighted(colours)
     lengths: dict[Length, float] = (
-        {"short": 85, "medium": 9, "long": 6} if male else {"short": 14, "medium": 36, "long": 50}
+        {"short": 85, "medium": 9, "long": 6} if male else {"short": 12, "tied": 14, "medium": 32, "long": 42}
     )
     length = "bald" if male and s.chance(0.05 if young else 0.16) else s.weighted(lengths)
     texture = s.uniform()
@@ -160,13 +160,13 @@ def _person(s: Stream) -> Person:
         length=length,
         wavy=length != "bald" and texture < (0.2 if male else 0.45),
         straight=length != "bald" and texture > 0.7,
-        volume=s.uniform(7, 13) if male else s.uniform(9, 17),
+        volume=s.uniform(6, 13) if male else s.uniform(9, 17),
         bangs=length != "bald" and s.chance(0.1 if male else 0.24),
         receding=male and length != "bald" and s.chance(0.06 if young else 0.4),
         part=s.uniform(-1, 1),
         strands=s.uniform(0, 2 * np.pi),
         iris=s.weighted(_IRIS) if melanin < 0.5 else s.weighted({(74, 44, 28): 4, (54, 34, 26): 3, (112, 70, 38): 2}),
-        eye_size=s.uniform(0.94, 1.08) if male else s.uniform(1.0, 1.18),
+        eye_size=s.uniform(0.96, 1.1) if male else s.uniform(1.04, 1.22),
         eye_opening=s.uniform(0.55, 0.7) if s.chance(0.13) else s.uniform(0.88, 1.12),
         eye_tilt=s.uniform(-1.0, 2.2),
         brow_thickness=s.bell(2.6, 6.4) if male else s.bell(1.6, 4.4),
@@ -178,7 +178,7 @@ def _person(s: Stream) -> Person:
         mouth_width=s.uniform(0.88, 1.12),
         face_width=s.bell(0.93, 1.13) if male else s.bell(0.86, 1.06),
         jaw=s.uniform(2.05, 2.6) if male else s.uniform(1.8, 2.2),
-        chin=s.uniform(-1, 5) if male else s.uniform(-4, 2.5),
+        chin=s.uniform(-2, 4) if male else s.uniform(-6, 1),
         cheekbones=s.uniform(),
         double_chin=s.chance(0.02 if young else 0.14),
         bags=s.chance(0.13 if young else 0.45),
@@ -189,8 +189,8 @@ def _person(s: Stream) -> Person:
 
 def _scene(s: Stream, person: Person) -> Scene:
     male = person.male
-    smile = s.uniform(0.35, 1.0) if s.chance(0.5) else s.uniform(-0.35, 0.12)
-    opening = s.uniform(2.5, 7.5) if s.chance(0.66 if smile > 0.3 else 0.28) else 0.0
+    smile = s.uniform(0.35, 1.0) if s.chance(0.5) else s.uniform(-0.12, 0.2)
+    opening = s.uniform(2.8, 7.5) * (1 if smile > 0.3 else 0.7) if s.chance(0.66 if smile > 0.3 else 0.28) else 0.0
     light = np.array((s.uniform(-0.75, 0.75), s.uniform(-0.75, -0.2), s.uniform(0.75, 1.0)))
     light /= np.linalg.norm(light)
     suit = male and s.chance(0.34)
@@ -201,7 +201,7 @@ def _scene(s: Stream, person: Person) -> Scene:
     lips: tuple[Colour, ...] = ((176, 22, 44), (206, 62, 92), (150, 36, 66), (196, 78, 70))
     lids: tuple[Colour, ...] = ((92, 72, 96), (122, 82, 66), (74, 92, 124), (62, 52, 54))
     hue, value = s.uniform(), s.uniform(0.22, 0.95)
-    saturation = s.uniform(0.0, 0.2) if s.chance(0.4) else s.uniform(0.2, 0.6)
+    saturation = s.uniform(0.0, 0.18) if s.chance(0.5) else s.uniform(0.18, 0.5)
     near = _hsv(hue, saturation, value)
     far = _hsv(hue + s.uniform(-0.12, 0.12), saturation * s.uniform(0.6, 1), value * s.uniform(0.45, 0.85))
     blobs = []
