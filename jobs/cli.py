@@ -5,7 +5,6 @@ Heavy imports (torch, Ray, MLflow) wait until a command needs them, so that `ray
 
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -16,6 +15,7 @@ from jobs import defaults
 from jobs.progress import console, progress
 from pipeline import runs as records
 from pipeline.config import Config, Launch
+from sharding.convert import ShardingOptions
 from sharding.errors import RunError, UserError
 
 app = App(
@@ -48,16 +48,39 @@ def synthesize(out: Path, *, count: int = 2000, seed: int = 0) -> None:
     """
     from sharding.synthetic import synthesize as draw
 
-    with progress("drawing faces", count) as advance:
-        draw(out, count, seed, advance)
+    with progress("drawing faces") as advance:
+        draw(out, count, seed, lambda done: advance(done, count, ""))
     say(f"{count:,} faces in {out}", f"raygan shard {out} SHARDS")
+
+
+@app.command
+def shard(
+    source: str,
+    out: str = "shards",
+    *,
+    options: Annotated[ShardingOptions, Parameter(name="*")] = ShardingOptions(),  # noqa: B008
+) -> None:
+    """Turn a data set of faces into WebDataset shards, as Ray tasks. Continues where an earlier call stopped.
+
+    Parameters
+    ----------
+    source
+        CelebA as you have it; what it is, is found out and said.
+    out
+        Folder for the shards and their manifest.
+    """
+    from jobs.converting import convert_with_progress, describe
+
+    say(describe(convert_with_progress(source, out, options), out), f"raygan train --shards {out}")
 
 
 @app.command
 def train(
     *,
     resume: Annotated[str | None, Parameter(help="Name of a run to continue from its newest checkpoint.")] = None,
-    dry_run: Annotated[bool, Parameter(help="Print the configuration and the plan; start nothing.", negative="")] = False,
+    dry_run: Annotated[
+        bool, Parameter(help="Print the configuration and the plan; start nothing.", negative="")
+    ] = False,
     launch: Annotated[Launch, PLACE] = Launch(),  # noqa: B008
     config: Annotated[Config, KNOBS] = Config(),  # noqa: B008
 ) -> None:
@@ -70,8 +93,7 @@ def train(
 
     if resume:
         defaults.refuse_changes(records.load(launch.runs, resume).config, config)
-    if not launch.name:
-        launch = launch.model_copy(update={"name": f"{config.preset}-{datetime.now():%Y%m%d-%H%M%S}"})
+    launch = launch.named(config.preset)
     if dry_run:
         print(describe(config, launch))
         return
@@ -101,8 +123,8 @@ def generate(
     from jobs.drawing import draw
 
     checkpoint = records.find_checkpoint(runs, source)
-    with progress("drawing faces", count) as advance:
-        draw(checkpoint, out, count, seed, device, advance)
+    with progress("drawing faces") as advance:
+        draw(checkpoint, out, count, seed, device, lambda done: advance(done, count, ""))
     say(f"{count:,} faces from {checkpoint.name} of {source} in {out}")
 
 
@@ -112,6 +134,21 @@ def ui(*, runs: Runs = Path("runs"), port: Annotated[int, Parameter(help="On thi
     from pipeline.tracking import ui as serve
 
     serve(runs, port)
+
+
+@app.command
+def demo(
+    *,
+    runs: Runs = Path("runs"),
+    name: Annotated[str, Parameter(help="Of the run.")] = "demo",
+    preset: Annotated[str, Parameter(help="What is trained.")] = "demo",
+    faces: Annotated[int, Parameter(help="Faces to draw.")] = 2000,
+    workers: Annotated[int, Parameter(help="Ray Train workers, one CPU core each.")] = 2,
+) -> None:
+    """The main job, end to end, on drawn faces: no data set, account, server or GPU. Reuses what it finds."""
+    from jobs.demo import run_demo
+
+    run_demo(runs, name, faces, workers, defaults.preset(preset))
 
 
 def say(done: str, *next_commands: str) -> None:

@@ -39,4 +39,6 @@ def _has_room(cpus: int, gpus: int) -> None:
     total = ray.cluster_resources()
     for name, flag, asked in (("CPU", "--workers times --cpus-per-worker", cpus), ("GPU", "--workers", gpus)):
         if (held := total.get(name, 0)) < asked:
-            raise UserError(f"{flag} asks for {asked} {name}s, and this cluster has {held:g}: ask for fewer or add nodes")
+            raise UserError(
+                f"{flag} asks for {asked} {name}s, and this cluster has {held:g}: ask for fewer or add nodes"
+            )

@@ -11,7 +11,22 @@ from pipeline.config import PRESETS, Config, Launch
 from sharding.errors import UserError
 
 # What makes a run the run it is: the networks, and which image is shown when.
-FIXED = ("seed", "latent", "window", "generator.width", "discriminator.width", "discriminator.normalisation")
+FIXED = (
+    "seed",
+    "latent",
+    "window",
+    "generator.width",
+    "generator.normalisation",
+    "discriminator.width",
+    "discriminator.normalisation",
+)
+
+
+def preset(name: str) -> Config:
+    """Raises UserError for an unknown one."""
+    if name not in PRESETS:
+        raise UserError(f"--preset {name}: there is no such preset; there are {', '.join(PRESETS)}")
+    return PRESETS[name]()
 
 
 def fill(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -28,10 +43,8 @@ def fill(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> 
         }
         source = f"run {name}"
     else:
-        preset = typed.get("--preset", Config().preset)
-        if preset not in PRESETS:
-            raise UserError(f"--preset {preset}: there is no such preset; there are {', '.join(PRESETS)}")
-        values, source = PRESETS[preset]().model_dump(mode="json"), f"preset {preset}"
+        config = preset(typed.get("--preset", Config().preset))
+        values, source = config.model_dump(mode="json"), f"preset {config.preset}"
     Dict(values, source=source, use_commands_as_keys=False)(app, commands, arguments)
 
 

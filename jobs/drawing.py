@@ -1,6 +1,6 @@
 """`raygan generate`: a checkpoint's faces as one sheet, as an array, or as a folder of files."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from jobs.progress import Advance
 from pipeline.checkpoint import load_faces
 from pipeline.faces import BATCH, grid
 from sharding.errors import UserError
@@ -17,7 +16,7 @@ MOST_COLUMNS = 16
 
 
 def draw(
-    checkpoint: Path, out: Path, count: int, seed: int, device: Literal["cpu", "cuda"], advance: Advance
+    checkpoint: Path, out: Path, count: int, seed: int, device: Literal["cpu", "cuda"], advance: Callable[[int], None]
 ) -> None:
     """Writes `count` faces to `out`; its suffix says in which form. Raises UserError."""
     if count < 1:

@@ -10,14 +10,14 @@ from pipeline.train import plan, train
 def describe(config: Config, launch: Launch) -> str:
     """The resolved configuration as JSON and the plan in words. Raises UserError for what cannot be run."""
     manifest = plan(config, launch)
-    images = manifest.samples("train")
+    images, updates = manifest.samples("train"), -(-config.images // config.batch)
     each = "one GPU" if launch.gpu else f"{launch.cpus_per_worker} CPU core(s)"
     lines = [
         config.model_dump_json(indent=2),
-        f"run {launch.name} in {launch.runs.resolve()}, tracked in {launch.tracking or 'SQLite there'}",
+        f"run {launch.name} in {launch.runs.resolve()}, tracked in {launch.tracking}",
         f"data set {launch.shards}: {images:,} images of {manifest.size}x{manifest.size} in the train split",
-        f"{launch.workers} worker(s) with {each} and {config.batch / launch.workers:g} images per update each",
-        f"{config.images:,} images = {config.images / images:.1f} epochs = {-(-config.images // config.batch):,} updates",
+        f"{launch.workers} worker(s), each, each with {each} and {config.batch / launch.workers:g} images per update",
+        f"{config.images:,} images = {config.images / images:.1f} epochs = {updates:,} updates",
         "nothing was started: this is a dry run",
     ]
     return "\n".join(lines)
@@ -28,9 +28,9 @@ def train_with_progress(config: Config, launch: Launch, resume: bool = False) ->
     plan(config, launch)
     with (
         cluster(cpus=launch.workers * launch.cpus_per_worker, gpus=launch.workers if launch.gpu else 0),
-        progress("training", config.images) as advance,
+        progress("training") as advance,
     ):
-        return train(config, launch, resume, lambda position, values: advance(position, _words(values)))
+        return train(config, launch, resume, lambda position, values: advance(position, config.images, _words(values)))
 
 
 def _words(values: dict[str, float]) -> str:

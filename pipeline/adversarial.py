@@ -69,12 +69,12 @@ class Adversaries:
     """The two networks, their optimizers and the averaged generator, trained by `step`."""
 
     def __init__(self, config: Config, size: int, place: Place) -> None:
-        self.config, self.place = config, place
+        self.config, self.size, self.place = config, size, place
         torch.manual_seed(config.seed)
-        self.generator = dcgan.Generator(size, config.latent, config.generator.width)
+        self.generator = dcgan.Generator(size, config.latent, config.generator.width, config.generator.normalisation)
         self.discriminator = dcgan.Discriminator(size, config.discriminator.width, config.discriminator.normalisation)
         for network in (self.generator, self.discriminator):
-            network.to(place.device, memory_format=torch.channels_last)
+            network.to(place.device).to(memory_format=torch.channels_last)
         self.average = averaged(self.generator, config.batch, config.ema_half_life)
         self.generator_optimizer = _adam(self.generator, config.generator)
         self.discriminator_optimizer = _adam(self.discriminator, config.discriminator)

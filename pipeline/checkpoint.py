@@ -37,11 +37,16 @@ class Header(BaseModel):
     scores: dict[str, float] = {}
 
 
-def save(folder: Path, adversaries: Adversaries, position: int, data: str, size: int, scores: dict[str, float]) -> None:
+def save(folder: Path, adversaries: Adversaries, position: int, data: str, scores: dict[str, float]) -> None:
     """Writes the whole state into the existing `folder`; the header last, so that a folder with one is whole."""
     torch.save(adversaries.state_dict(), folder / STATE)
     header = Header(
-        position=position, config=adversaries.config, size=size, data=data, sha256=_sha256(folder), scores=scores
+        position=position,
+        config=adversaries.config,
+        size=adversaries.size,
+        data=data,
+        sha256=_sha256(folder),
+        scores=scores,
     )
     (folder / HEADER).write_text(header.model_dump_json(indent=1))
 
@@ -68,8 +73,10 @@ def restore(folder: Path, adversaries: Adversaries) -> Header:
 def load_faces(folder: Path, device: torch.device, seed: int = 0) -> Faces:
     """The averaged generator of a checkpoint, ready to draw."""
     header = read_header(folder)
-    config = header.config
-    generator = averaged(dcgan.Generator(header.size, config.latent, config.generator.width), config.batch, 0)
+    config, knobs = header.config, header.config.generator
+    generator = averaged(
+        dcgan.Generator(header.size, config.latent, knobs.width, knobs.normalisation), config.batch, half_life=0
+    )
     generator.load_state_dict(_state(folder, header, device)["average"])
     generator.to(device)
     recalibrate(generator, config.latent, device)

@@ -1,10 +1,13 @@
 """Every knob of a training run: typed, bounded, with its unit. A preset is a function returning a whole Config."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Normalisation = Literal["batch", "group", "none"]
 
 
 class Knobs(BaseModel):
@@ -24,13 +27,14 @@ class Generator(Optimizer):
     """The network that draws."""
 
     width: int = Field(64, ge=4, le=1024, description="Channels of the last hidden layer; each earlier one doubles.")
+    normalisation: Normalisation = Field("batch", description="What follows each convolution but the last.")
 
 
 class Discriminator(Optimizer):
     """The network that judges."""
 
     width: int = Field(64, ge=4, le=1024, description="Channels of the first layer; each later one doubles.")
-    normalisation: Literal["batch", "none"] = Field("batch", description="What follows each convolution but the first.")
+    normalisation: Normalisation = Field("batch", description="What follows each convolution but the first.")
 
 
 class Evaluation(Knobs):
@@ -84,15 +88,21 @@ class Config(Knobs):
 class Launch(Knobs):
     """Where a run reads and writes, and what it may use; the Config says what it does."""
 
-    shards: str | None = Field(None, description="Folder of the data set, as `raygan shard` wrote it.")
-    name: str | None = Field(None, pattern=r"^[\w.-]+$", description="Of the run. [default: the preset and the time]")
+    shards: str = Field("shards", description="Folder of the data set, as `raygan shard` wrote it.")
+    name: str = Field("auto", pattern=r"^[\w.-]+$", description="Of the run; auto: the preset and the time.")
     workers: int = Field(1, ge=1, description="Ray Train workers: one GPU each with --gpu, else CPU cores.")
     gpu: bool = Field(False, description="A GPU per worker (NCCL) instead of CPUs (gloo).")
     cpus_per_worker: int = Field(1, ge=1, description="CPU cores per worker, which are also its threads.")
     runs: Path = Field(Path("runs"), description="Folder of all runs; on a cluster one that every node shares.")
-    tracking: str | None = Field(None, description="MLflow server's address. [default: SQLite and files in --runs]")
+    tracking: str = Field("local", description="MLflow server's address; local: SQLite and files in --runs.")
     experiment: str = Field("raygan", min_length=1, description="MLflow experiment.")
     max_failures: int = Field(2, ge=0, description="Restarts from the newest checkpoint before the run has failed.")
+
+    def named(self, preset: str) -> "Launch":
+        """With a name of its own in place of auto."""
+        if self.name != "auto":
+            return self
+        return self.model_copy(update={"name": f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"})
 
 
 def radford() -> Config:

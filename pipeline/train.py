@@ -17,21 +17,18 @@ from sharding.manifest import Manifest
 
 Progress = Callable[[int, dict[str, float]], None]  # images so far, and the newest metrics
 
+SIZES = (32, 64, 128, 256)  # pixels that the networks can draw
 QUEUE_POLL_SECONDS = 0.5
 CLOSE_SECONDS = 60.0  # that rank 0 waits at its end for what MLflow has not taken yet
 
 
 def plan(config: Config, launch: Launch) -> Manifest:
     """Checks all that can be checked before anything starts. Raises UserError."""
-    if launch.shards is None:
-        raise UserError("--shards: where is the data set? Give the folder that `raygan shard` wrote")
-    if not launch.name:
-        raise UserError("--name: a run needs a name")
     manifest = Manifest.load(launch.shards)
-    if manifest.size is None or manifest.size < 32 or manifest.size & (manifest.size - 1):
+    if manifest.size not in SIZES:
         raise UserError(
-            f"{launch.shards}: images of {manifest.size or 'varying'} pixels; DCGAN draws 32, 64, 128 or 256: "
-            "shard the source again with --size"
+            f"{launch.shards}: images of {manifest.size or 'varying'} pixels; "
+            f"DCGAN draws {', '.join(map(str, SIZES))}: shard the source again with --size"
         )
     if config.batch < launch.workers:
         raise UserError(
@@ -49,19 +46,20 @@ def train(config: Config, launch: Launch, resume: bool = False, progress: Progre
     With `resume` the run of that name goes on from its newest checkpoint.
     """
     run = _resumed(config, launch) if resume else _created(config, launch)
-    status, reason = "FAILED", "the driver ended"
     try:
         _fit(run, launch, progress)
-        status, reason = "FINISHED", ""
     except KeyboardInterrupt:
-        status, reason = "KILLED", "interrupted"
+        _end(run, launch, "KILLED", "interrupted")
+        raise RunError(f"run {run.name} was interrupted; {_what_remains(run, launch.runs)}") from None
+    except BaseException as e:
+        _end(run, launch, "FAILED", str(e) or type(e).__name__)
         raise
-    except Exception as e:
-        reason = str(e)
-        raise
-    finally:
-        tracking.end_run(run.tracking, run.run_id, status, reason)
+    _end(run, launch, "FINISHED", "")
     return run
+
+
+def _end(run: Run, launch: Launch, status: tracking.Status, reason: str) -> None:
+    tracking.end_run(run.tracking, run.run_id, status, reason, _spool(run, launch.runs))
 
 
 def _created(config: Config, launch: Launch) -> Run:
@@ -71,7 +69,7 @@ def _created(config: Config, launch: Launch) -> Run:
             f"--name {launch.name}: that run exists in {launch.runs}; "
             f"continue it with --resume {launch.name} or choose another name"
         )
-    uri = launch.tracking or tracking.local_uri(launch.runs)
+    uri = tracking.local_uri(launch.runs) if launch.tracking == "local" else launch.tracking
     parameters = config.model_dump(mode="json") | {"workers": launch.workers, "gpu": launch.gpu}
     tags = {"data": manifest.digest, "shards": launch.shards}
     run_id = tracking.create_run(uri, launch.experiment, launch.name, parameters, tags)
@@ -95,8 +93,14 @@ def _resumed(config: Config, launch: Launch) -> Run:
         raise UserError(
             f"{launch.shards}: not the data set of run {run.name} (its digest differs); pass the same shards"
         )
+    tracking.resume_run(run.tracking, run.run_id)
     run.save(launch.runs)
     return run
+
+
+def _spool(run: Run, folder: Path) -> Path:
+    """Where rank 0 keeps what MLflow has not taken yet."""
+    return folder / run.name / "spool"
 
 
 def _fit(run: Run, launch: Launch, progress: Progress | None) -> None:
@@ -105,7 +109,7 @@ def _fit(run: Run, launch: Launch, progress: Progress | None) -> None:
     from ray.util.queue import Queue
 
     queue = Queue(actor_options={"num_cpus": 0})
-    resources: dict[str, float] = {"CPU": launch.cpus_per_worker} | ({"GPU": 1} if launch.gpu else {})
+    resources = {"CPU": float(launch.cpus_per_worker), "GPU": float(launch.gpu)}
     trainer = TorchTrainer(
         _ray_worker,
         train_loop_config={
@@ -128,23 +132,24 @@ def _fit(run: Run, launch: Launch, progress: Progress | None) -> None:
         try:
             result = trainer.fit()
         except ray.train.TrainingFailedError as e:
-            raise RunError(_cause(e, run)) from e
+            raise RunError(_cause(e, run, launch.runs)) from e
     if result.return_value is not None:
         raise RunError(f"{result.return_value}; {_what_remains(run, launch.runs)}")
 
 
 def _what_remains(run: Run, folder: Path) -> str:
     newest = runs.newest_checkpoint(folder, run.name)
-    return f"the last good checkpoint is {newest}" if newest else "there is no checkpoint yet"
+    kept = f"its last good checkpoint is {newest}" if newest else "it has no checkpoint yet"
+    return f"{kept}; continue it with: raygan train --resume {run.name}"
 
 
-def _cause(error: Exception, run: Run) -> str:
+def _cause(error: Exception, run: Run, folder: Path) -> str:
     """The first worker's own words, since Ray's message is a traceback."""
     failures = getattr(error, "worker_failures", None) or {0: getattr(error, "controller_failure", error)}
     rank, failure = min(failures.items())
     cause = getattr(failure, "cause", failure)
     words = " ".join(str(cause).split()) if isinstance(cause, RunError | UserError) else repr(cause)
-    return f"run {run.name} failed on rank {rank}: {words}; continue it with: raygan train --resume {run.name}"
+    return f"run {run.name} failed on rank {rank}: {words}; {_what_remains(run, folder)}"
 
 
 @contextmanager
@@ -201,8 +206,7 @@ class RaySession:
 
     def __init__(self, run: Run, folder: Path, queue: Any, leads: bool) -> None:
         self._queue = queue
-        spool = folder / run.name / "spool"
-        self._writer = tracking.Writer(run.tracking, run.run_id, spool) if leads else None
+        self._writer = tracking.Writer(run.tracking, run.run_id, _spool(run, folder)) if leads else None
 
     @contextmanager
     def latest(self) -> Iterator[Path | None]:

@@ -52,6 +52,7 @@ def work(config: Config, shards: str, place: Place, session: Session) -> None:
 
     # ---- the data set, the networks, and where an earlier attempt got to
     manifest = Manifest.load(shards)
+    assert manifest.size is not None, "train.plan() refuses images that vary in size"
     adversaries = Adversaries(config, manifest.size, place)
     position = 0
     with session.latest() as folder:
@@ -98,7 +99,7 @@ def work(config: Config, shards: str, place: Place, session: Session) -> None:
                     session.metrics({f"score/{name}": value for name, value in scores.items()}, position)
             if ends or _passed(config.checkpoints.every, before, position):
                 with pace.paused():
-                    _save(adversaries, session, position, manifest.digest, manifest.size, scores)
+                    _save(adversaries, session, position, manifest.digest, scores)
 
 
 def _passed(every: int, before: int, after: int) -> bool:
@@ -130,14 +131,12 @@ def _score(adversaries: Adversaries, evaluator: Evaluator) -> dict[str, float]:
     return evaluator.score(lambda first, count: faces.draw(first, count, Purpose.EVALUATION))
 
 
-def _save(
-    adversaries: Adversaries, session: Session, position: int, data: str, size: int, scores: dict[str, float]
-) -> None:
+def _save(adversaries: Adversaries, session: Session, position: int, data: str, scores: dict[str, float]) -> None:
     if not adversaries.place.leads:
         session.save(None, position, scores)
         return
     with tempfile.TemporaryDirectory(prefix="raygan-checkpoint-") as name:
-        checkpoint.save(Path(name), adversaries, position, data, size, scores)
+        checkpoint.save(Path(name), adversaries, position, data, scores)
         session.save(Path(name), position, scores)
 
 

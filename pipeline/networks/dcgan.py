@@ -1,20 +1,24 @@
 """The networks of DCGAN: Radford, Metz, Chintala, arXiv 1511.06434, figure 1, for any power of two from 32 pixels."""
 
+import math
+
 from torch import Tensor, nn
+
+MOST_GROUPS = 16
 
 
 class Generator(nn.Module):
     """Latents, float32 [b, latent], to images, float32 [b, 3, size, size] in [-1, 1]."""
 
-    def __init__(self, size: int, latent: int, width: int) -> None:
+    def __init__(self, size: int, latent: int, width: int, normalisation: str) -> None:
         super().__init__()
-        channels = width * size // 8
-        layers: list[nn.Module] = [nn.ConvTranspose2d(latent, channels, 4, bias=False)]
+        channels, bias = width * size // 8, normalisation == "none"
+        layers: list[nn.Module] = [nn.ConvTranspose2d(latent, channels, 4, bias=bias)]
         while channels > width:
-            layers += [nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
-            layers += [nn.ConvTranspose2d(channels, channels // 2, 4, stride=2, padding=1, bias=False)]
+            layers += [*_normalise(normalisation, channels), nn.ReLU(inplace=True)]
+            layers += [nn.ConvTranspose2d(channels, channels // 2, 4, stride=2, padding=1, bias=bias)]
             channels //= 2
-        layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+        layers += [*_normalise(normalisation, width), nn.ReLU(inplace=True)]
         layers += [nn.ConvTranspose2d(width, 3, 4, stride=2, padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(_initialise)
@@ -29,12 +33,10 @@ class Discriminator(nn.Module):
     def __init__(self, size: int, width: int, normalisation: str) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
-        channels = width
+        channels, bias = width, normalisation == "none"
         while channels < width * size // 8:
-            normalised = normalisation == "batch"
-            layers += [nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1, bias=not normalised)]
-            layers += [nn.BatchNorm2d(2 * channels)] if normalised else []
-            layers += [nn.LeakyReLU(0.2, inplace=True)]
+            layers += [nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1, bias=bias)]
+            layers += [*_normalise(normalisation, 2 * channels), nn.LeakyReLU(0.2, inplace=True)]
             channels *= 2
         layers += [nn.Conv2d(channels, 1, 4)]
         self.layers = nn.Sequential(*layers)
@@ -42,6 +44,15 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images).flatten()
+
+
+def _normalise(kind: str, channels: int) -> list[nn.Module]:
+    """The paper's batch normalisation, or what stands in its place; all but "batch" treat each image alone."""
+    if kind == "batch":
+        return [nn.BatchNorm2d(channels)]
+    if kind == "group":
+        return [nn.GroupNorm(math.gcd(channels, MOST_GROUPS), channels)]
+    return []
 
 
 def _initialise(module: nn.Module) -> None:

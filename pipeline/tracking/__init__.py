@@ -2,15 +2,30 @@
 
 The driver creates a run and ends it (`runs`), one worker writes to it (`writer`) by way of a spool on its disk
 (`spool`, `delivery`), and later commands find it, deliver what was left and close it if its driver died (`liveness`).
+The best generator goes into the model registry (`model`, `served`); `server` shows it all in a browser.
 """
 
 from pipeline.tracking.client import local_uri
-from pipeline.tracking.runs import RunInfo, close_dead_runs, create_run, end_run, find_run, list_runs, resume_run
+from pipeline.tracking.model import Registered, register_generator
+from pipeline.tracking.runs import (
+    RunInfo,
+    Status,
+    close_dead_runs,
+    create_run,
+    end_run,
+    find_run,
+    list_runs,
+    resume_run,
+)
+from pipeline.tracking.server import ui
+from pipeline.tracking.spool import undelivered
 from pipeline.tracking.writer import Flushed, Writer, flush
 
 __all__ = [
     "Flushed",
+    "Registered",
     "RunInfo",
+    "Status",
     "Writer",
     "close_dead_runs",
     "create_run",
@@ -19,5 +34,8 @@ __all__ = [
     "flush",
     "list_runs",
     "local_uri",
+    "register_generator",
     "resume_run",
+    "ui",
+    "undelivered",
 ]

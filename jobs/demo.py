@@ -1,0 +1,83 @@
+"""The main job, end to end, on drawn faces: draw, shard, train, score, generate. Whatever is there is reused."""
+
+from pathlib import Path
+
+from jobs.cluster import cluster
+from jobs.converting import convert_with_progress, describe
+from jobs.drawing import draw
+from jobs.progress import console, progress
+from jobs.training import train_with_progress
+from pipeline import runs as records
+from pipeline.checkpoint import read_header
+from pipeline.config import Config, Launch
+from sharding.convert import ShardingOptions
+from sharding.errors import UserError
+from sharding.synthetic import synthesize
+
+STEPS = 4
+SHEET = 64  # generated faces shown at the end
+
+
+def run_demo(runs: Path, name: str, faces: int, workers: int, config: Config) -> None:
+    """Leaves the data in `runs`/`name`-data and the run in `runs`/`name`. Raises UserError and RunError."""
+    source, shards = runs / f"{name}-data" / "faces", runs / f"{name}-data" / "shards"
+    launch = Launch(shards=str(shards), name=name, workers=workers, runs=runs)
+
+    with cluster(cpus=workers):
+        _step(1, f"draw {faces:,} faces as CelebA publishes its own")
+        with progress("drawing") as advance:
+            drawn = synthesize(source, faces, progress=lambda done: advance(done, faces, ""))
+        console.print(f"  {drawn:,} drawn, {faces - drawn:,} reused: {source}", soft_wrap=True)
+
+        _step(2, "convert them to WebDataset shards")
+        done = convert_with_progress(str(source), str(shards), ShardingOptions())
+        console.print(f"  {describe(done, str(shards))}", soft_wrap=True)
+
+        _step(3, f"train a DCGAN with {workers} workers, and score it")
+        checkpoint = _train(config, launch)
+
+    _step(4, f"generate {SHEET} new faces from the checkpoint")
+    sheet = runs / name / "faces.png"
+    draw(checkpoint, sheet, SHEET, seed=0, device="cpu", advance=lambda done: None)
+    _summary(name, runs, source, shards, sheet, checkpoint)
+
+
+def _train(config: Config, launch: Launch) -> Path:
+    """The checkpoint of a finished run: of an earlier call, continued from one, or trained now."""
+    name = launch.name
+    if not records.exists(launch.runs, name):
+        train_with_progress(config, launch)
+        return records.find_checkpoint(launch.runs, name)
+    if records.load(launch.runs, name).config != config:
+        raise UserError(f"--name {name}: that run in {launch.runs} was made with other settings; choose another name")
+    newest = records.newest_checkpoint(launch.runs, name)
+    if newest is not None and read_header(newest).position >= config.images:
+        console.print(f"  reused: run {name}, which is finished (choose another --name to train anew)")
+        return newest
+    console.print(f"  continued: run {name}, from {newest.name if newest else 'its start'}")
+    train_with_progress(config, launch, resume=True)
+    return records.find_checkpoint(launch.runs, name)
+
+
+def _step(number: int, words: str) -> None:
+    console.print(f"[bold]{number}/{STEPS} {words}[/bold]", soft_wrap=True)
+
+
+def _summary(name: str, runs: Path, source: Path, shards: Path, sheet: Path, checkpoint: Path) -> None:
+    header = read_header(checkpoint)
+    scores = ", ".join(f"{name} {value:.4g}" for name, value in header.scores.items())
+    lines = [
+        f"drawn faces    {source}",
+        f"shards         {shards}",
+        f"checkpoint     {checkpoint}  ({header.position:,} images)",
+        f"new faces      {sheet}",
+        f"runs, metrics  {runs / 'mlflow.db'}",
+        f"scores         {scores}  (of a smoke test's extractor: neither is FID)",
+        "",
+        f"raygan ui --runs {runs}",
+        f"raygan generate {name} --runs {runs} --seed 1",
+        "raygan shard CELEBA SHARDS && raygan train --shards SHARDS    (CELEBA: the folder with img_align_celeba)",
+    ]
+    console.print()
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)

@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+from pipeline.networks.dcgan import Discriminator, Generator
+
+
+@pytest.mark.parametrize("kind", ["batch", "group", "none"])
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_the_networks_fit_each_other_at_every_size(size: int, kind: str) -> None:
+    generator, discriminator = Generator(size, 7, 4, kind), Discriminator(size, 4, kind)
+    images = generator(torch.randn(2, 7))
+    assert images.shape == (2, 3, size, size)
+    assert images.abs().max() <= 1
+    assert discriminator(images).shape == (2,)
+
+
+def test_the_layers_are_those_of_the_paper_at_64_pixels() -> None:
+    """Figure 1: 100 -> 1024 x 4 x 4 -> 512 -> 256 -> 128 -> 3 x 64 x 64."""
+    generator = Generator(64, latent=100, width=128, normalisation="batch")
+    channels = [m.out_channels for m in generator.modules() if isinstance(m, torch.nn.ConvTranspose2d)]
+    assert channels == [1024, 512, 256, 128, 3]
+    discriminator = Discriminator(64, width=128, normalisation="batch")
+    channels = [m.out_channels for m in discriminator.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert channels == [128, 256, 512, 1024, 1]
+    assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in discriminator.modules()) == 3
+
+
+@pytest.mark.parametrize("kind", ["group", "none"])
+def test_without_batch_normalisation_each_image_is_judged_alone(kind: str) -> None:
+    discriminator, images = Discriminator(32, 4, kind), torch.randn(3, 3, 32, 32)
+    torch.testing.assert_close(discriminator(images)[:1], discriminator(images[:1]))
+
+
+def test_weights_start_with_the_deviation_of_the_paper() -> None:
+    torch.manual_seed(0)
+    weights = torch.cat([p.flatten() for n, p in Discriminator(64, 32, "none").named_parameters() if "weight" in n])
+    assert weights.std().item() == pytest.approx(0.02, rel=0.02)
