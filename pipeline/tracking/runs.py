@@ -58,7 +58,7 @@ def create_run(
     `parameters` may nest: {"generator": {"width": 64}} becomes `generator.width`. `parent` is the id of the run that
     this one is a trial of. Raises UserError when the server does not answer.
     """
-    with _answering(uri) as server:
+    with answering(uri) as server:
         from mlflow.entities import Param
 
         all_tags = {
@@ -76,7 +76,7 @@ def create_run(
 
 def resume_run(uri: str, run_id: str, tags: Mapping[str, str] | None = None) -> None:
     """Opens a run again, under the calling driver. Its parameters stay as they were: MLflow does not change them."""
-    with _answering(uri) as server:
+    with answering(uri) as server:
         server.update_run(run_id, status="RUNNING")
         for key, value in {**(tags or {}), DRIVER: this_driver(), HEARTBEAT: f"{time.time():.0f}"}.items():
             server.set_tag(run_id, key, redact(value))
@@ -95,7 +95,7 @@ def end_run(uri: str, run_id: str, status: Status, reason: str = "", spool: str 
     except Exception:
         if spool is None:
             raise
-        kept = Spool(Path(spool).resolve(), uri, run_id)
+        kept = Spool.beside(Path(spool).resolve(), uri, run_id)
         kept.append(record)
         kept.close()
         return False
@@ -104,7 +104,7 @@ def end_run(uri: str, run_id: str, status: Status, reason: str = "", spool: str 
 
 def find_run(uri: str, run: str) -> RunInfo:
     """The run with this id, or the newest with this name. Raises UserError if there is none."""
-    with _answering(uri) as server:
+    with answering(uri) as server:
         names = _experiment_names(server)
         quoted = run.replace("'", "")
         for condition in (f"attributes.run_id = '{quoted}'", f"attributes.run_name = '{quoted}'"):
@@ -115,7 +115,7 @@ def find_run(uri: str, run: str) -> RunInfo:
 
 def list_runs(uri: str, experiment: str | None = None, limit: int = 100) -> list[RunInfo]:
     """The newest runs first, of one experiment or of all. Raises UserError for an experiment that does not exist."""
-    with _answering(uri) as server:
+    with answering(uri) as server:
         names = _experiment_names(server)
         if experiment is not None:
             names = {id: name for id, name in names.items() if name == experiment}
@@ -130,7 +130,7 @@ def close_dead_runs(uri: str) -> list[RunInfo]:
     A run that was only silent opens itself again when it next reaches the server.
     """
     closed = []
-    with _answering(uri) as server:
+    with answering(uri) as server:
         for run in _search(server, _experiment_names(server), "attributes.status = 'RUNNING'", 1000):
             if DRIVER not in run.tags:
                 continue
@@ -152,7 +152,7 @@ def flatten(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
 
 
 @contextlib.contextmanager
-def _answering(uri: str) -> Iterator[MlflowClient]:
+def answering(uri: str) -> Iterator[MlflowClient]:
     """A client whose failure to reach the server is the user's to mend."""
     server = client(uri)
     from mlflow.exceptions import MlflowException

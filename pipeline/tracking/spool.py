@@ -54,6 +54,14 @@ class Spool:
         header = json.loads((folder / "header.json").read_text())
         return cls(folder, header["uri"], header["run_id"])
 
+    @classmethod
+    def beside(cls, folder: Path, uri: str, run_id: str) -> Spool:
+        """The spool in `folder`, or one beside it while another process still owns that."""
+        try:
+            return cls(folder, uri, run_id)
+        except RunError:
+            return cls(folder.with_name(f"{folder.name}-{os.getpid()}"), uri, run_id)
+
     def append(self, record: Record) -> None:
         """Adds one record; raises OSError, and leaves no half line, when the disk is full."""
         line = json.dumps(record).encode() + b"\n"
@@ -102,7 +110,7 @@ class Spool:
 
     def close(self) -> None:
         """Gives the folder up; removes it when nothing in it is undelivered."""
-        if not undelivered(self.folder):
+        if not _waiting(self.folder):
             shutil.rmtree(self.folder, ignore_errors=True)
         self._records.close()
         self._owner.close()
@@ -114,9 +122,11 @@ class Spool:
 
 
 def undelivered(folder: Path) -> int:
-    """How many records in the spool in `folder` have not arrived yet; 0 once it is gone."""
-    if not folder.exists():
-        return 0
+    """How many records wait in the spool in `folder` and in those beside or below it."""
+    return sum(_waiting(header.parent) for header in folder.parent.glob(f"{folder.name}*/**/header.json"))
+
+
+def _waiting(folder: Path) -> int:
     with (folder / "records.jsonl").open("rb") as lines:
         lines.seek(_delivered(folder))
         return sum(1 for _ in lines)

@@ -6,7 +6,6 @@ import functools
 import json
 import logging
 import math
-import os
 import re
 import threading
 import time
@@ -51,13 +50,9 @@ class Writer:
     """
 
     def __init__(self, uri: str, run_id: str, spool: Path) -> None:
-        self._folder = Path(spool).resolve()
+        self._spool = Spool.beside(Path(spool).resolve(), uri, run_id)  # the worker that we replace may not be dead yet
+        self._folder = self._spool.folder
         self._lost = 0
-        try:
-            self._spool = Spool(self._folder, uri, run_id)
-        except RunError:  # the worker that we replace is not dead yet
-            self._folder = self._folder.with_name(f"{self._folder.name}-{os.getpid()}")
-            self._spool = Spool(self._folder, uri, run_id)
         self._closing = threading.Event()
         self._deadline = math.inf
         self._thread = threading.Thread(target=self._deliver, name="tracking", daemon=True)
