@@ -28,6 +28,7 @@ def draw(portrait: Portrait) -> NDArray[np.uint8]:
     features.draw_beard(easel, face, light)
     features.draw_nose(easel)
     features.draw_mouth(easel)
+    features.draw_wrinkles(easel)
     features.draw_eyes(easel)
     hair.draw_cap(face)
     worn.draw_earrings(easel)

@@ -58,10 +58,6 @@ def _draw_eye(easel: Easel, side: int) -> None:
     if person.bags:
         bag = np.stack((u, lower[:, 1] + 3.0 + 1.6 * (1 - t**2)), axis=1)[2:-2]
         canvas.darken(easel.shape(ribbon(bag, 2.4), blur=0.9), 0.5, (0.5, 0.32, 0.36))
-    if not person.young:
-        for tilt in (-2.5, 1.5):
-            line = [(side * (EYE + 14), tilt * 0.5 + 1), (side * (EYE + 18), tilt + 1)]
-            canvas.darken(easel.shape(ribbon(curve(line), 1.0), blur=0.5), 0.5)
 
 
 def brow_colour(easel: Easel) -> Colour:
@@ -78,6 +74,18 @@ def _draw_brow(easel: Easel, side: int) -> None:
     width = person.brow_thickness * (0.75 + 0.9 * along - 1.5 * along**2)
     stroke = easel.shape(ribbon(line, np.maximum(width, 0.7)), blur=0.7)
     easel.canvas.paint(stroke.times(0.9), brow_colour(easel))
+
+
+def draw_wrinkles(easel: Easel) -> None:
+    """On the foreheads and beside the eyes of those who are not young."""
+    if easel.person.young:
+        return
+    lines = [np.array([(-17, 1), (-8, 0), (0, 1), (8, 0), (17, 1)]) + np.array((0, v)) for v in (-36, -29.5)]
+    for side in (-1, 1):
+        lines += [np.array([(side * (EYE + 13.5), 0.4 * v), (side * (EYE + 18), v)]) for v in (-2, 3)]
+    for line in lines:
+        shift = (1.5 * easel.scene.yaw, 0.0)
+        easel.canvas.darken(easel.shape(ribbon(curve(line), 1.2), blur=0.6, shift=shift), 0.25)
 
 
 def draw_nose(easel: Easel) -> None:
@@ -104,7 +112,8 @@ def draw_mouth(easel: Easel) -> None:
     t = np.linspace(-1, 1, 25)
     bow = 1 - t**2
     u = 4.4 * scene.yaw + 15.2 * person.mouth_width * (1 + 0.24 * max(smile, 0)) * t
-    middle = 41.5 + 2.2 * smile * bow - 5.2 * smile * t**2
+    rise = smile + 0.1  # lips at rest look sad without it
+    middle = 41.5 + 2.2 * rise * bow - 5.2 * rise * t**2
     full = 0.82 if smile > 0.3 else 1.0
     cupid = np.exp(-0.5 * ((np.abs(t) - 0.22) / 0.2) ** 2)
     top = middle - 0.38 * scene.opening * bow - person.lips * full * (2.8 * bow**0.7 + 1.5 * cupid * bow)
@@ -162,9 +171,9 @@ def draw_beard(easel: Easel, face: Mask, light: Floats) -> None:
                 strip[:, 0] += float(easel.lean(8))
                 canvas.paint(easel.shape(strip, blur=1.5).within(face).times(0.85), colour, shade)
     if person.beard == "goatee":
-        tuft = curve(
-            [(u + 13, 50), (u + 14, low - 12), (u, low + 2), (u - 14, low - 12), (u - 13, 50), (u, 51)], closed=True
-        )
+        right = [(u, 49), (u + 10, 50), (u + 12.5, low - 10), (u + 5, low + 1.5)]
+        left = [(2 * u - x, y) for x, y in right[:0:-1]]
+        tuft = curve([*right, *left], closed=True)
         canvas.paint(easel.shape(tuft, blur=1.4).times(0.85), colour, shade)
     if person.beard in ("mustache", "full", "stubble"):
         smile = scene.smile

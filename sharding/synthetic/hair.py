@@ -19,7 +19,7 @@ class Hair:
         self.easel = easel
         person = easel.person
         volume = person.volume * (0.45 if easel.scene.hat != "none" else 1.35 if person.wavy else 1.0)
-        self.wide = half_width(easel) + (0.35 if person.length in ("short", "tied") else 0.8) * volume
+        self.wide = half_width(easel) + (0.35 if person.length in ("short", "tied") else 1.05) * volume
         self.top = -64 - volume
         self.end = _ENDS.get(person.length, 0.0)
         self.shade, self.gloss = self._light()
@@ -111,7 +111,7 @@ class Hair:
             fringe = [(half - 3, 4), (half - 8, -14 - sweep), (14, -19 - sweep), (-14, -19 + sweep)]
             points = [*fringe, (-half + 8, -14 + sweep), (-half + 3, 4)]
         elif person.receding:
-            points = [(half - 1, 4), (half - 5, -22), (24, -54), (10, -48), (0, -46), (-10, -48), (-24, -54)]
+            points = [(half - 1, 4), (half - 5, -22), (19, -52), (9, -47), (0, -45.5), (-9, -47), (-19, -52)]
             points += [(-half + 5, -22), (-half + 1, 4)]
         elif person.length == "short":
             peak = 12 * person.part

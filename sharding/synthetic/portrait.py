@@ -96,7 +96,7 @@ class Scene:
     clothes: Clothes
     clothes_colour: Colour
     necktie: Colour | None
-    yaw: float  # -1 (to the left) to 1
+    yaw: float  # -2 (to the left) to 2, which is about 15 degrees
     roll: float  # degrees
     shift: tuple[float, float]  # pixels
     scale: float
@@ -191,7 +191,7 @@ def _scene(s: Stream, person: Person) -> Scene:
     male = person.male
     smile = s.uniform(0.35, 1.0) if s.chance(0.5) else s.uniform(-0.12, 0.2)
     opening = s.uniform(2.8, 7.5) * (1 if smile > 0.3 else 0.7) if s.chance(0.66 if smile > 0.3 else 0.28) else 0.0
-    light = np.array((s.uniform(-0.75, 0.75), s.uniform(-0.75, -0.2), s.uniform(0.75, 1.0)))
+    light = np.array((s.uniform(-1, 1), s.uniform(-0.8, -0.2), s.uniform(0.75, 1.0)))
     light /= np.linalg.norm(light)
     suit = male and s.chance(0.34)
     styles: dict[Clothes, float] = {"crew": 5, "vneck": 3, "open": 0.3 if male else 4}
@@ -226,7 +226,7 @@ def _scene(s: Stream, person: Person) -> Scene:
         if suit
         else _hsv(s.uniform(), s.uniform(0.05, 0.75), s.uniform(0.2, 0.95)),
         necktie=_hsv(s.uniform(), s.uniform(0.4, 0.85), s.uniform(0.25, 0.75)) if suit and s.chance(0.52) else None,
-        yaw=s.bell(-1.3, 1.3),
+        yaw=s.bell(-2, 2),
         roll=s.bell(-5, 5),
         shift=(s.bell(-1.5, 1.5), s.bell(-1.5, 1.5)),
         scale=s.uniform(0.97, 1.05),
