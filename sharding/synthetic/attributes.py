@@ -10,7 +10,7 @@ from sharding.synthetic.portrait import Person, Portrait, Scene
 
 
 def _chubby(p: Person) -> bool:
-    return p.face_width * (1 + 0.12 * (p.jaw - 2)) > (1.09 if p.male else 0.995)
+    return p.face_width * (1 + 0.12 * (p.jaw - 2)) > (1.125 if p.male else 1.025)
 
 
 def _hair_is(p: Person, colour: str) -> bool:

@@ -41,7 +41,7 @@ class Easel:
 
     def lean(self, v: ArrayLike) -> NDArray[np.float64]:
         """How far the head's outline at height v moves sideways when the head turns, while the eyes stay in place."""
-        return self.scene.yaw * (-4.0 + 6.5 * np.clip(np.asarray(v) / 70, 0, 1))
+        return self.scene.yaw * (-3.2 + 5.7 * np.clip(np.asarray(v) / 70, 0, 1))
 
     def slopes(self, hills: ArrayLike) -> tuple[Floats, Floats]:
         """The downhill slope of a landscape of Gaussian hills, along x and along y, each [HEIGHT, WIDTH].

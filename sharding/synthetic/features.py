@@ -8,6 +8,7 @@ from sharding.synthetic.easel import EYE, Easel
 from sharding.synthetic.head import chin, half_width
 from sharding.synthetic.portrait import Colour, mix
 
+Line = NDArray[np.float64]
 _DARK: Colour = (38, 24, 22)
 
 
@@ -27,40 +28,48 @@ def _draw_eye(easel: Easel, side: int) -> None:
     slant = -person.eye_tilt * t + 0.8
     upper = np.stack((u, slant - 6.2 * opening * (1 - t**2) ** 0.8 * (1 + 0.12 * t)), axis=1)
     lower = np.stack((u, slant + 4.4 * opening * (1 - t**2) ** 0.9 * (1 + 0.15 * t)), axis=1)
-    eye = easel.shape(np.concatenate((upper, lower[::-1])))
     canvas.darken(easel.shape(ellipse(side * EYE, -1, 14, 9), blur=3), 0.22)
     if scene.makeup:
         lid = np.concatenate((upper + (0, -6.5) * (1 - t[:, None] ** 2) + (side * 1.0, -1), upper[::-1]))
         canvas.paint(easel.shape(lid, blur=1.3).times(0.62), scene.makeup)
-    canvas.paint(eye, mix((244, 241, 238), person.skin, 0.1))
-    x, y = side * EYE + 2.6 * scene.gaze, -0.8
-    radius = 5.4 * size
-    for ring, colour in (
-        (radius, mix(person.iris, (0, 0, 0), 0.55)),
-        (radius - 1.1, person.iris),
-        (radius * 0.45, (12, 10, 12)),
-    ):
-        canvas.paint(easel.shape(ellipse(x, y, ring, ring)).within(eye), colour)
-    glow = easel.shape(ellipse(x - scene.light[0] * 2, y + 2.6, 2.6, 1.6), blur=0.8).within(eye)
-    canvas.lighten(glow, 0.3, mix(person.iris, (255, 255, 255), 0.6))
-    canvas.darken(easel.shape(ribbon(upper, 3.2), blur=1.1, shift=(0, 1.2)).within(eye), 0.6, (0.35, 0.3, 0.3))
-    glint = easel.shape(ellipse(x + 2 + scene.light[0], y - 2.2, 1.5, 1.5)).within(eye)
-    canvas.lighten(glint, 0.95, (255, 255, 255))
-    lash = 1.7 if person.male else 2.3 + (0.8 if scene.makeup else 0)
-    weight = lash * (0.55 + 0.45 * np.clip(t + 0.6, 0, 1))
-    canvas.paint(easel.shape(ribbon(upper, weight)).times(0.92), _DARK)
-    crease = upper + np.stack((0 * t, -2.6 - 0.8 * (1 - t**2)), axis=1)
-    canvas.darken(easel.shape(ribbon(crease[2:-1], 1.1), blur=0.5), 0.55)
-    canvas.darken(easel.shape(ribbon(lower, 1.0)), 0.6 if scene.makeup else 0.42)
-    if not person.male:
-        wing = np.array([upper[-2], upper[-1] + (side * 2.6, -2.2), upper[-1] + (side * 0.3, 0.7)])
-        canvas.paint(easel.shape(wing).times(0.85), _DARK)
+    eye = easel.shape(np.concatenate((upper, lower[::-1])))
+    _draw_eyeball(easel, side, eye)
+    canvas.darken(easel.shape(ribbon(upper, 3.2), blur=1.1, shift=(0, 1.2)).within(eye), 0.45, (0.35, 0.3, 0.3))
+    _draw_lashes(easel, side, upper, lower, t)
     if person.bags:
         bag = np.stack((u, lower[:, 1] + 3.0 + 1.6 * (1 - t**2)), axis=1)[2:-2]
         canvas.darken(easel.shape(ribbon(bag, 2.4), blur=0.9), 0.5, (0.5, 0.32, 0.36))
 
 
-def brow_colour(easel: Easel) -> Colour:
+def _draw_eyeball(easel: Easel, side: int, eye: Mask) -> None:
+    """The white, the iris with its dark rim, the pupil, and the light in them."""
+    person, scene, canvas = easel.person, easel.scene, easel.canvas
+    canvas.paint(eye, mix((244, 241, 238), person.skin, 0.1))
+    u, v, radius = side * EYE + 2.6 * scene.gaze, -0.8, 5.4 * person.eye_size
+    rim = mix(person.iris, (0, 0, 0), 0.55)
+    for ring, colour in ((radius, rim), (radius - 1.1, person.iris), (radius * 0.45, (12, 10, 12))):
+        canvas.paint(easel.shape(ellipse(u, v, ring, ring)).within(eye), colour)
+    glow = easel.shape(ellipse(u - scene.light[0] * 2, v + 2.6, 2.6, 1.6), blur=0.8).within(eye)
+    canvas.lighten(glow, 0.3, mix(person.iris, (255, 255, 255), 0.6))
+    glint = easel.shape(ellipse(u + 2 + scene.light[0], v - 2.2, 1.5, 1.5)).within(eye)
+    canvas.lighten(glint, 0.95, (255, 255, 255))
+
+
+def _draw_lashes(easel: Easel, side: int, upper: Line, lower: Line, t: Line) -> None:
+    """The lines of both lids, along which `t` runs from -1 (inner corner) to 1."""
+    male, makeup, canvas = easel.person.male, easel.scene.makeup, easel.canvas
+    lash = 1.7 if male else 3.1 if makeup else 2.3
+    weight = lash * (0.55 + 0.45 * np.clip(t + 0.6, 0, 1))
+    canvas.paint(easel.shape(ribbon(upper, weight)).times(0.92), _DARK)
+    crease = upper + np.stack((0 * t, -2.6 - 0.8 * (1 - t**2)), axis=1)
+    canvas.darken(easel.shape(ribbon(crease[2:-1], 1.1), blur=0.5), 0.55)
+    canvas.darken(easel.shape(ribbon(lower, 1.0)), 0.6 if makeup else 0.42)
+    if not male:
+        wing = np.array([upper[-2], upper[-1] + (side * 2.6, -2.2), upper[-1] + (side * 0.3, 0.7)])
+        canvas.paint(easel.shape(wing).times(0.85), _DARK)
+
+
+def _brow_colour(easel: Easel) -> Colour:
     person = easel.person
     return mix(person.hair_colour, (30, 20, 16), 0.25 if person.hair == "gray" else 0.45)
 
@@ -73,7 +82,7 @@ def _draw_brow(easel: Easel, side: int) -> None:
     along = np.linspace(0, 1, len(line))
     width = person.brow_thickness * (0.75 + 0.9 * along - 1.5 * along**2)
     stroke = easel.shape(ribbon(line, np.maximum(width, 0.7)), blur=0.7)
-    easel.canvas.paint(stroke.times(0.9), brow_colour(easel))
+    easel.canvas.paint(stroke.times(0.9), _brow_colour(easel))
 
 
 def draw_wrinkles(easel: Easel) -> None:
@@ -136,16 +145,20 @@ def draw_mouth(easel: Easel) -> None:
         canvas.darken(_between(easel, u, under - 1, under + 1.3, blur=0.6).within(inside), 0.45)
     else:
         canvas.darken(easel.shape(ribbon(np.stack((u, middle), axis=1), 1.3), blur=0.4), 0.8, (0.3, 0.1, 0.12))
-    for s, end in ((-1, 0), (1, -1)):
-        canvas.darken(easel.shape(ellipse(u[end] + s * 0.5, middle[end], 1.7, 1.5), blur=0.9), 0.5)
-        depth = 0.5 * max(smile, 0) + (0.0 if person.young else 0.3)
-        fold = curve([(5 * scene.yaw + s * 11, 27), (u[end] + s * 4.5, 36), (u[end] + s * 4.5, 44)])
-        canvas.darken(easel.shape(ribbon(fold, 1.8), blur=1.2), depth)
+    for side, end in ((-1, 0), (1, -1)):
+        _draw_corner(easel, side, float(u[end]), float(middle[end]))
 
 
-def _between(
-    easel: Easel, u: NDArray[np.float64], top: NDArray[np.float64], bottom: NDArray[np.float64], blur: float = 0.0
-) -> Mask:
+def _draw_corner(easel: Easel, side: int, u: float, v: float) -> None:
+    """The corner of the mouth, and the fold beside it that a smile or age brings out."""
+    scene, canvas = easel.scene, easel.canvas
+    canvas.darken(easel.shape(ellipse(u + side * 0.5, v, 1.7, 1.5), blur=0.9), 0.5)
+    fold = curve([(5 * scene.yaw + side * 11, 27), (u + side * 4.5, 36), (u + side * 4.5, 44)])
+    depth = 0.5 * max(scene.smile, 0) + (0.0 if easel.person.young else 0.3)
+    canvas.darken(easel.shape(ribbon(fold, 1.8), blur=1.2), depth)
+
+
+def _between(easel: Easel, u: Line, top: Line, bottom: Line, blur: float = 0.0) -> Mask:
     """The band between two lines over the same u."""
     upper, lower = np.stack((u, top), axis=1), np.stack((u, bottom), axis=1)
     return easel.shape(np.concatenate((upper, lower[::-1])), blur)

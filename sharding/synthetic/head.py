@@ -100,7 +100,7 @@ def draw_head(easel: Easel, light: Floats) -> Mask:
         fold = ellipse(2 * easel.scene.yaw, low + 2, 22, 9)
         paint_skin(easel, easel.shape(fold, blur=1.0), light * np.float32(0.94))
         paint_skin(easel, easel.shape(outline(easel), blur=1.2), light)
-        easel.canvas.darken(easel.shape(ellipse(2 * easel.scene.yaw, low + 1, 17, 1.6), blur=1.4), 0.5)
+        easel.canvas.darken(easel.shape(ellipse(2 * easel.scene.yaw, low + 1, 17, 1.6), blur=1.4), 0.3)
     for side in (-1, 1):
         blush = easel.shape(ellipse(side * 25 + 2 * easel.scene.yaw, 24, 9, 7), blur=5)
         easel.canvas.paint(blush.times(0.5 * easel.scene.blush), (226, 84, 88))

@@ -89,6 +89,7 @@ class Scene:
     makeup: Colour | None
     blush: float  # 0 to 1
     glasses: Glasses
+    frame: Colour  # of the glasses
     hat: Hat
     hat_colour: Colour
     earrings: Colour | None
@@ -96,7 +97,7 @@ class Scene:
     clothes: Clothes
     clothes_colour: Colour
     necktie: Colour | None
-    yaw: float  # -2 (to the left) to 2, which is about 15 degrees
+    yaw: float  # -1.7 (to the left) to 1.7, which is about 15 degrees
     roll: float  # degrees
     shift: tuple[float, float]  # pixels
     scale: float
@@ -141,7 +142,12 @@ def _skin(melanin: float, undertone: float) -> Colour:
 def _person(s: Stream) -> Person:
     male, young = s.chance(0.42), s.chance(0.77)
     melanin = s.uniform(0, 0.75) if s.chance(0.85) else s.uniform(0.7, 1)
-    colours: dict[Hair, float] = {"black": 3, "brown": 3, "auburn": 1.1, "blond": 2.2 if melanin < 0.5 else 0.1}
+    colours: dict[Hair, float] = {
+        "black": 3,
+        "brown": 3,
+        "auburn": 0.9 if melanin < 0.5 else 0.25,
+        "blond": 2.2 if melanin < 0.5 else 0.1,
+    }
     hair = "gray" if not young and s.chance(0.45) else s.weighted(colours)
     lengths: dict[Length, float] = (
         {"short": 85, "medium": 9, "long": 6} if male else {"short": 12, "tied": 14, "medium": 32, "long": 42}
@@ -197,6 +203,7 @@ def _scene(s: Stream, person: Person) -> Scene:
     styles: dict[Clothes, float] = {"crew": 5, "vneck": 3, "open": 0.3 if male else 4}
     hats: dict[Hat, float] = {"none": 94, "beanie": 2, "cap": 2, "brim": 2}
     frames: dict[Glasses, float] = {"none": 90 if person.young else 78, "round": 4, "square": 5, "dark": 2.5}
+    rims: tuple[Colour, ...] = ((28, 24, 26), (28, 24, 26), (98, 56, 32), (70, 72, 88))
     metal: tuple[Colour, ...] = ((226, 188, 92), (216, 220, 228), (232, 224, 206))
     lips: tuple[Colour, ...] = ((176, 22, 44), (206, 62, 92), (150, 36, 66), (196, 78, 70))
     lids: tuple[Colour, ...] = ((92, 72, 96), (122, 82, 66), (74, 92, 124), (62, 52, 54))
@@ -217,6 +224,7 @@ def _scene(s: Stream, person: Person) -> Scene:
         makeup=s.pick(lids) if made_up else None,
         blush=s.uniform(0.6, 1.0) if s.chance(0.02 if male else 0.13) else s.uniform(0, 0.25),
         glasses=s.weighted(frames),
+        frame=s.pick(rims),
         hat=s.weighted(hats),
         hat_colour=_hsv(s.uniform(), s.uniform(0.1, 0.75), s.uniform(0.2, 0.85)),
         earrings=s.pick(metal) if s.chance(0.02 if male else 0.34) else None,
@@ -226,7 +234,7 @@ def _scene(s: Stream, person: Person) -> Scene:
         if suit
         else _hsv(s.uniform(), s.uniform(0.05, 0.75), s.uniform(0.2, 0.95)),
         necktie=_hsv(s.uniform(), s.uniform(0.4, 0.85), s.uniform(0.25, 0.75)) if suit and s.chance(0.52) else None,
-        yaw=s.bell(-2, 2),
+        yaw=s.bell(-1.7, 1.7),
         roll=s.bell(-5, 5),
         shift=(s.bell(-1.5, 1.5), s.bell(-1.5, 1.5)),
         scale=s.uniform(0.97, 1.05),

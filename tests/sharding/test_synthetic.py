@@ -126,7 +126,7 @@ def test_drawing_again_draws_nothing(drawn: Path) -> None:
 
 
 def test_a_killed_drawing_is_not_taken_for_a_whole_one_and_goes_on(tmp_path: Path) -> None:
-    count = 150
+    count = 80
     code = f"from pathlib import Path; from sharding.synthetic import synthesize; synthesize(Path('faces'), {count}, 5)"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment)
@@ -226,7 +226,7 @@ def edges(pixels: NDArray[np.float64]) -> float:
 
 
 def test_the_eyes_and_the_mouth_sit_where_celeba_has_them() -> None:
-    mean = np.mean([picture(face) for face in PORTRAITS[:120]], axis=0)
+    mean = np.mean([picture(face) for face in PORTRAITS[:80]], axis=0)
     rows = slice(104, 118)
     for columns, middle in ((slice(58, 80), 67.0), (slice(98, 120), 108.5)):  # of CelebA's own mean, measured alike
         dark = 255 - mean[rows, columns].mean(2)
@@ -239,12 +239,12 @@ def test_the_eyes_and_the_mouth_sit_where_celeba_has_them() -> None:
 
 def test_hair_has_the_colour_its_attribute_says() -> None:
     colours: dict[str, list[NDArray[np.float64]]] = {f"{name}_Hair": [] for name in ("Black", "Brown", "Gray", "Blond")}
-    for face in PORTRAITS[:260]:
+    for face in PORTRAITS[:180]:
         for name in colours:
             if attributes_of(face)[name] and face.scene.hat == "none":
                 colours[name].append(picture(face)[CROWN].mean((0, 1)))
     light = {name: np.mean(values, axis=1) for name, values in colours.items()}
-    assert all(len(values) >= 8 for values in light.values())
+    assert all(len(values) >= 5 for values in light.values())
     assert light["Black_Hair"].max() < light["Blond_Hair"].min()
     assert light["Black_Hair"].mean() + 20 < light["Brown_Hair"].mean()
     assert light["Brown_Hair"].mean() + 40 < light["Blond_Hair"].mean()
