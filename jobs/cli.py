@@ -29,6 +29,7 @@ data = App(name="data", help="Get or draw a data set of faces.")
 app.command(data)
 
 Runs = Annotated[Path, Parameter(help="Folder of all runs.")]
+Device = Annotated[Literal["cpu", "cuda"], Parameter(help="Where the networks run.")]
 PLACE = Parameter(name="*", group="Where it runs", negative="")
 KNOBS = Parameter(name="*", group="What it trains", negative_iterable="")
 
@@ -109,7 +110,7 @@ def generate(
     count: Annotated[int, Parameter(help="Faces to draw.")] = 64,
     seed: Annotated[int, Parameter(help="Of the latents; the same seed draws the same faces.")] = 0,
     runs: Runs = Path("runs"),
-    device: Annotated[Literal["cpu", "cuda"], Parameter(help="Where to draw.")] = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Draw new faces with a trained generator.
 
@@ -129,9 +130,39 @@ def generate(
 
 
 @app.command
+def evaluate(
+    source: str,
+    *,
+    real: Annotated[str | None, Parameter(help="Data set, folder or .npy. [default: the run's own data set]")] = None,
+    split: Annotated[Literal["train", "valid", "test"], Parameter(help="Of a data set.")] = "train",
+    metric: Annotated[
+        str, Parameter(help="Comma-separated: fid, kid, pr ... as docs/evaluation.md lists them.")
+    ] = "fid,kid",
+    extractor: Annotated[str, Parameter(help="randconv (a smoke signal), inception (FID's), file:PATH.")] = "randconv",
+    count: Annotated[int | None, Parameter(help="Images judged. [default: 5000 drawn, or all given]")] = None,
+    runs: Runs = Path("runs"),
+    device: Device = "cpu",
+    json: Annotated[Path | None, Parameter(help="File for the report.")] = None,
+) -> None:
+    """Score a generator, or images that any program made, against real images.
+
+    Parameters
+    ----------
+    source
+        Name of a run, folder of a checkpoint, folder of images, or .npy file (uint8, [n, height, width, 3]).
+    """
+    from jobs.judging import evaluate as judge
+
+    report = judge(source, real, split, extractor, tuple(metric.split(",")), count, device, runs)
+    print("\n".join(report.lines()))
+    if json is not None:
+        json.write_text(report.model_dump_json(indent=1))
+
+
+@app.command
 def ui(*, runs: Runs = Path("runs"), port: Annotated[int, Parameter(help="On this machine only.")] = 5000) -> None:
     """Show all runs in MLflow's pages, in a browser on this machine, until Ctrl-C."""
-    from pipeline.tracking import ui as serve
+    from pipeline.tracking.server import ui as serve
 
     serve(runs, port)
 
@@ -176,7 +207,7 @@ def words_of(error: CycloptsError) -> str:
 def main(tokens: Sequence[str] | None = None) -> None:
     """Runs one command; exits with 2 for a mistake in what was asked, with 1 for a run that failed."""
     try:
-        app(tokens, exit_on_error=False, print_error=False)
+        app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as e:
         fail(2, f"{words_of(e)} (see --help)")
     except UserError as e:

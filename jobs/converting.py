@@ -1,13 +1,12 @@
 """`raygan shard` around sharding/convert.py: the cluster, the progress, what was done in words."""
 
-from jobs.cluster import cluster
 from jobs.progress import progress
 from sharding.convert import Conversion, ShardingOptions, convert
 
 
 def convert_with_progress(source: str, out: str, options: ShardingOptions) -> Conversion:
-    """Converts on the cluster and shows how far it is. Raises UserError and RunError."""
-    with cluster(), progress("sharding") as advance:
+    """Converts on the cluster (convert() starts one where there is none) and shows how far it is."""
+    with progress("sharding") as advance:
         return convert(source, out, options, advance)
 
 

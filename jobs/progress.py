@@ -36,7 +36,6 @@ def _bar(title: str) -> Iterator[Advance]:
 @contextmanager
 def _lines(title: str) -> Iterator[Advance]:
     shown = time.monotonic()
-    console.print(f"{title} ...", soft_wrap=True)
 
     def advance(done: int, total: int, words: str) -> None:
         nonlocal shown

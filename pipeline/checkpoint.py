@@ -78,7 +78,7 @@ def load_faces(folder: Path, device: torch.device, seed: int = 0) -> Faces:
         dcgan.Generator(header.size, config.latent, knobs.width, knobs.normalisation), config.batch, half_life=0
     )
     generator.load_state_dict(_state(folder, header, device)["average"])
-    generator.to(device)
+    generator.to(device).to(memory_format=torch.channels_last)
     recalibrate(generator, config.latent, device)
     return Faces(generator, config.latent, device, seed)
 

@@ -116,7 +116,7 @@ def demo() -> Config:
     return Config(
         preset="demo",
         images=60_000,
-        batch=64,
+        batch=32,
         latent=64,
         generator=Generator(**adam),
         discriminator=Discriminator(**adam, normalisation="none"),

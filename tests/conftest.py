@@ -38,7 +38,12 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     root: Path = tmp_path_factory.mktemp("mlflow")
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{root}/mlflow.db", "--artifacts-destination", str(root / "artifacts")]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{root}/mlflow.db",
+        "--artifacts-destination",
+        str(root / "artifacts"),
+    ]
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (root / "server.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=root)
@@ -55,3 +60,15 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield address
     server.terminate()
     server.wait(20)
+
+
+@pytest.fixture(scope="session")
+def shards(ray_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set of drawn faces, 32 pixels: 64 for training, 8 to validate, 8 to test."""
+    from sharding.convert import ShardingOptions, convert
+    from sharding.synthetic import synthesize
+
+    root = tmp_path_factory.mktemp("data")
+    synthesize(root / "faces", 80)
+    convert(str(root / "faces"), str(root / "shards"), ShardingOptions(size=32, samples_per_shard=10))
+    return root / "shards"

@@ -1,0 +1,83 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.cli import main
+from pipeline.config import smoke
+from pipeline.runs import Run
+
+
+def ends(capsys: pytest.CaptureFixture[str], *tokens: str) -> tuple[int, str]:
+    """The exit status of a command, and its one line of complaint."""
+    with pytest.raises(SystemExit) as end:
+        main(tokens)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1, said
+    return end.value.code, said[0]
+
+
+def test_help_is_quick_to_import_and_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    page = capsys.readouterr().out
+    for command in ("data", "shard", "train", "generate", "evaluate", "ui", "demo"):
+        assert command in page
+    heavy = "import sys, jobs.cli; sys.exit(' '.join({'torch', 'ray', 'mlflow'} & sys.modules.keys()) or 0)"
+    assert subprocess.run([sys.executable, "-c", heavy], check=False).returncode == 0
+
+
+def test_the_help_of_train_shows_defaults_and_units(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["train", "--help"])
+    page = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Images shown to the discriminator until the run stops. [default: 2000000]" in page
+    assert "--generator.width INT" in page
+
+
+@pytest.mark.parametrize(
+    ("tokens", "complaint"),
+    [
+        ("train --preset none", "--preset none: there is no such preset; there are radford,"),
+        ("train --generator.width 2", "--generator.width 2: Input should be greater than or equal to 4"),
+        ("train --images many", "--images many: Input should be a valid integer"),
+        ("train --r1 1", "r1 is a gradient per image"),
+        ("train --colour red", "Unknown option: --colour"),
+        ("train --shards {tmp}/nowhere", "nowhere/manifest.json: no manifest there"),
+        ("train --resume nobody --runs {tmp}", "nobody: no such run in"),
+        ("generate nobody --runs {tmp}", "nobody: no such run in"),
+        ("shard {tmp}/nowhere {tmp}/out", "nowhere"),
+        ("shard {tmp} {tmp}/out", "{tmp}"),
+        ("fly", 'Unknown command "fly"'),
+    ],
+)
+def test_a_mistake_is_said_in_one_line_with_status_2(
+    tokens: str, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, line = ends(capsys, *tokens.format(tmp=tmp_path).split())
+    assert status == 2
+    assert complaint.format(tmp=tmp_path) in line
+
+
+def test_a_dry_run_prints_the_whole_configuration_and_the_plan_and_starts_nothing(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(f"train --preset smoke --shards {shards} --runs {tmp_path}/runs --batch 32 --workers 2 --dry-run".split())
+    said = capsys.readouterr().out
+    assert '"batch": 32' in said
+    assert '"preset": "smoke"' in said
+    assert "256 images = 4.0 epochs = 8 updates" in said
+    assert "2 worker(s), each with 1 CPU core(s) and 16 images per update" in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_flags_win_over_the_preset_and_a_resumed_run_brings_its_own_values(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    knobs = smoke().model_copy(update={"seed": 7, "balance": 1.5})
+    Run(name="a", config=knobs, shards=str(shards), data="d", tracking="t", run_id="r").save(tmp_path)
+    main(f"train --resume a --runs {tmp_path} --images 512 --generator.learning-rate 1e-5 --dry-run".split())
+    said = capsys.readouterr().out
+    for line in ('"seed": 7', '"balance": 1.5', '"images": 512', '"learning_rate": 0.00001', f"data set {shards}"):
+        assert line in said.replace("1e-05", "0.00001")
+    status, line = ends(capsys, *f"train --resume a --runs {tmp_path} --generator.width 8".split())
+    assert (status, "--generator.width 8: the run was started with 4" in line) == (2, True)

@@ -1,0 +1,40 @@
+"""A Session in one plain process: the loop without Ray and MLflow."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+
+class KilledError(Exception):
+    """What a test raises to end the loop where a SIGKILL would."""
+
+
+class PlainSession:
+    """Keeps checkpoints in a folder and all else in memory; `killed_at` ends the loop after that checkpoint."""
+
+    def __init__(self, folder: Path, start: Path | None = None, killed_at: int | None = None) -> None:
+        self.folder, self.start, self.killed_at = folder, start, killed_at
+        self.points: list[tuple[int, dict[str, float]]] = []
+        self.images: list[tuple[int, np.ndarray]] = []
+
+    def checkpoint(self, position: int) -> Path:
+        return self.folder / f"checkpoint_{position:012d}"
+
+    @contextmanager
+    def latest(self) -> Iterator[Path | None]:
+        yield self.start
+
+    def metrics(self, values: dict[str, float], position: int) -> None:
+        self.points.append((position, values))
+
+    def image(self, name: str, image: np.ndarray, position: int) -> None:
+        self.images.append((position, image))
+
+    def save(self, folder: Path | None, position: int, scores: dict[str, float]) -> None:
+        assert folder is not None
+        shutil.copytree(folder, self.checkpoint(position))
+        if position == self.killed_at:
+            raise KilledError

@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline import checkpoint
+from pipeline.adversarial import Adversaries
+from pipeline.averaging import recalibrate
+from pipeline.config import smoke
+from pipeline.faces import Faces
+from pipeline.place import Place
+from sharding.errors import RunError, UserError
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> tuple[Path, Adversaries]:
+    adversaries = Adversaries(smoke(), 32, Place())
+    adversaries.step(torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8), 0)
+    checkpoint.save(tmp_path, adversaries, 16, data="d1", scores={"fd_randconv": 2.5})
+    return tmp_path, adversaries
+
+
+def test_the_header_says_what_the_state_belongs_to(saved: tuple[Path, Adversaries]) -> None:
+    header = checkpoint.read_header(saved[0])
+    assert (header.position, header.data, header.size, header.config) == (16, "d1", 32, smoke())
+    assert header.scores == {"fd_randconv": 2.5}
+
+
+def test_restoring_gives_every_tensor_back(saved: tuple[Path, Adversaries]) -> None:
+    folder, before = saved
+    after = Adversaries(smoke().model_copy(update={"seed": 9}), 32, Place())
+    checkpoint.restore(folder, after)
+    for name, part in before.state_dict().items():
+        torch.testing.assert_close(after.state_dict()[name], part, rtol=0, atol=0)
+
+
+def test_the_generator_alone_draws_what_the_trained_one_draws(saved: tuple[Path, Adversaries]) -> None:
+    folder, before = saved
+    recalibrate(before.average, smoke().latent, torch.device("cpu"))
+    expected = Faces(before.average, smoke().latent, torch.device("cpu"), seed=3).draw(0, 4)
+    assert torch.equal(checkpoint.load_faces(folder, torch.device("cpu"), seed=3).draw(0, 4), expected)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_a_damaged_state_is_refused_by_name(saved: tuple[Path, Adversaries], damage: str) -> None:
+    folder, adversaries = saved
+    path = folder / checkpoint.STATE
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    {"flip": lambda: path.write_bytes(content), "cut": lambda: path.write_bytes(content[:-9]), "remove": path.unlink}[
+        damage
+    ]()
+    with pytest.raises(RunError, match=r"state\.pt: .*; use an earlier checkpoint"):
+        checkpoint.restore(folder, adversaries)
+
+
+def test_a_folder_without_a_checkpoint_and_one_of_another_version_are_said_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no checkpoint here"):
+        checkpoint.read_header(tmp_path)
+    (tmp_path / "checkpoint.json").write_text('{"format": 7}')
+    with pytest.raises(UserError, match="not a checkpoint of this version"):
+        checkpoint.read_header(tmp_path)

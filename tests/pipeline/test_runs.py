@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline import runs
+from pipeline.config import smoke
+from pipeline.runs import Run
+from sharding.errors import UserError
+
+
+def record(folder: Path, name: str) -> Run:
+    run = Run(name=name, config=smoke(), shards="/shards", data="d1", tracking="sqlite:///x.db", run_id="abc")
+    run.save(folder)
+    return run
+
+
+def checkpointed(folder: Path, name: str, position: int, whole: bool = True) -> Path:
+    path = folder / name / f"checkpoint_{position:012d}"
+    path.mkdir(parents=True)
+    if whole:
+        (path / runs.HEADER).touch()
+    return path
+
+
+def test_a_run_is_found_again_as_it_was(tmp_path: Path) -> None:
+    run = record(tmp_path, "a")
+    assert runs.exists(tmp_path, "a")
+    assert runs.load(tmp_path, "a") == run
+
+
+def test_a_run_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no such run in .* \(runs there: none yet\)"):
+        runs.load(tmp_path, "b")
+    record(tmp_path, "a")
+    with pytest.raises(UserError, match=r"b: no such run in .* \(runs there: a\)"):
+        runs.load(tmp_path, "b")
+
+
+def test_the_newest_whole_checkpoint_is_taken(tmp_path: Path) -> None:
+    record(tmp_path, "a")
+    with pytest.raises(UserError, match="no checkpoint yet; continue it with: raygan train --resume a"):
+        runs.find_checkpoint(tmp_path, "a")
+    checkpointed(tmp_path, "a", 900)
+    newest = checkpointed(tmp_path, "a", 12_000)
+    checkpointed(tmp_path, "a", 13_000, whole=False)
+    assert runs.find_checkpoint(tmp_path, "a") == newest
+    assert runs.find_checkpoint(Path("elsewhere"), str(newest)) == newest

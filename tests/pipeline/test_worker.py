@@ -1,0 +1,87 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pipeline import checkpoint
+from pipeline.adversarial import Adversaries
+from pipeline.config import Config, smoke
+from pipeline.place import Place
+from pipeline.worker import NotFiniteError, Pace, work
+from tests.pipeline.sessions import KilledError, PlainSession
+
+
+@pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def config(**knobs: object) -> Config:
+    return smoke().model_copy(update=knobs)
+
+
+def trained(shards: Path, session: PlainSession, knobs: Config) -> PlainSession:
+    work(knobs, str(shards), Place(), session)
+    return session
+
+
+def state(folder: Path) -> dict[str, Any]:
+    return torch.load(folder / checkpoint.STATE, weights_only=True)
+
+
+def test_a_run_leaves_curves_faces_scores_and_checkpoints_at_their_positions(shards: Path, tmp_path: Path) -> None:
+    session = trained(shards, PlainSession(tmp_path), config())
+    curves = [position for position, values in session.points if "loss/generator" in values]
+    assert curves == [64, 128, 192, 256]
+    for _, values in session.points:
+        assert all(math.isfinite(value) for value in values.values())
+    assert [position for position, _ in session.images] == [0, 128, 256]
+    scores = {position: set(values) for position, values in session.points if "score/fd_randconv" in values}
+    assert scores == {at: {"score/fd_randconv", "score/kid_randconv"} for at in (128, 256)}
+    assert sorted(path.name for path in tmp_path.glob("checkpoint_*")) == [
+        f"checkpoint_{position:012d}" for position in (64, 128, 192, 256)
+    ]
+    assert set(checkpoint.read_header(session.checkpoint(256)).scores) == {"fd_randconv", "kid_randconv"}
+
+
+@pytest.mark.parametrize("killed_at", [64, 192])
+def test_a_run_that_was_killed_and_resumed_ends_bit_identical(shards: Path, tmp_path: Path, killed_at: int) -> None:
+    knobs = config(balance=1.5)
+    whole = trained(shards, PlainSession(tmp_path / "whole"), knobs)
+    killed = PlainSession(tmp_path / "killed", killed_at=killed_at)
+    with pytest.raises(KilledError):
+        trained(shards, killed, knobs)
+    resumed = PlainSession(tmp_path / "resumed", start=killed.checkpoint(killed_at))
+    trained(shards, resumed, knobs)
+    torch.testing.assert_close(state(resumed.checkpoint(256)), state(whole.checkpoint(256)), rtol=0, atol=0)
+    found, expected = (checkpoint.read_header(session.checkpoint(256)) for session in (resumed, whole))
+    assert (found.position, found.scores) == (expected.position, expected.scores)
+    assert torch.equal(torch.from_numpy(resumed.images[-1][1]), torch.from_numpy(whole.images[-1][1]))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(
+    shards: Path, tmp_path: Path
+) -> None:
+    poisoned = Adversaries(config(), 32, Place())
+    with torch.no_grad():
+        next(poisoned.generator.parameters()).fill_(torch.nan)
+    (tmp_path / "start").mkdir()
+    checkpoint.save(tmp_path / "start", poisoned, 64, data="", scores={})
+    session = PlainSession(tmp_path / "run", start=tmp_path / "start")
+    with pytest.raises(NotFiniteError, match=r"is nan at 128 images; lower the learning rates"):
+        trained(shards, session, config())
+    assert not list((tmp_path / "run").glob("*"))
+
+
+def test_the_pace_leaves_pauses_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    pace = Pace(position=1000)
+    now[0] += 4
+    with pace.paused():
+        now[0] += 50
+    assert pace.lap(1200, waited=1.0) == {"speed/images_per_second": 50.0, "speed/waiting_for_data": 0.25}
+    now[0] += 2
+    assert pace.lap(1300, waited=1.0) == {"speed/images_per_second": 50.0, "speed/waiting_for_data": 0.0}
