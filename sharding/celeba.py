@@ -68,8 +68,17 @@ class Source:
             split = SPLITS[SPLITS.index(split) - 1]
         return Face(self.keys[row].decode(), self.read(row), tuple(self.values[row].tolist()), split)
 
+    @property
+    def number_counts(self) -> tuple[tuple[str, int], ...]:
+        """The names of the whole numbers, and how many there are of each."""
+        return tuple((name, values.shape[1]) for name, values in self.numbers.items())
+
+    def keys_at(self, rows: list[int]) -> NDArray[np.uint8]:
+        """The keys of these rows, uint8 [count, width]."""
+        return self.keys[rows].view(np.uint8).reshape(len(rows), self.keys.dtype.itemsize)
+
     def read(self, row: int) -> bytes:
-        """The encoded bytes of one image. Raises OSError."""
+        """The encoded bytes of one image. Raises OSError, and ImageError where they are known to be damaged."""
         return self.pictures.read(self.names[row].decode())
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sharding.celeba import Source, open_source
 from sharding.errors import RunError, UserError
 from sharding.journal import Journal, Reject, Written
+from sharding.lock import LEASE, Lock, locked
 from sharding.manifest import SPLITS, Crop, Encoding, Manifest, Resize, ShardEntry
 from sharding.plan import PlannedShard, limited, plan
 from sharding.shard import sha256
@@ -91,27 +92,31 @@ def convert(
     planned = list(plan(counts, opened.totals, options.samples_per_shard, options.lanes))
     identity = sha256(json.dumps([opened.digest, options.identity()], sort_keys=True).encode())
     journal = Journal(Folder(out), identity)
-    done = journal.finished(planned)
-    reused = len(done)
-    rejects = list(opened.rejects)
-    for written in done.values():
-        rejects += written.rejects
-    meter = Meter(progress, sum(shard.count for shard in planned), sum(written.seen for written in done.values()))
-    missing = [shard for shard in planned if shard.name not in done]
-    _check_rejects(rejects, options, journal)
-    for written in _run(opened, journal, options, missing, workers) if missing else ():
-        done[written.entry.name] = written
-        rejects += written.rejects
+    with locked(journal.records, out) as lock:
+        done = journal.finished(planned)
+        missing = [shard for shard in planned if shard.name not in done]
+        rejects = [*opened.rejects, *(reject for written in done.values() for reject in written.rejects)]
         _check_rejects(rejects, options, journal)
-        meter.add(written.seen)
-    manifest = _assemble(opened, options, identity, [done[shard.name].entry for shard in planned], len(rejects))
-    journal.publish(manifest, rejects)
+        meter = Meter(progress, sum(counts.values()), sum(written.seen for written in done.values()))
+        for written in _run(opened, journal, options, missing, workers, lock) if missing else ():
+            done[written.entry.name] = written
+            rejects += written.rejects
+            _check_rejects(rejects, options, journal)
+            meter.add(written.seen)
+        manifest = _assemble(opened, options, identity, [done[shard.name].entry for shard in planned], len(rejects))
+        journal.publish(manifest, sorted(rejects))
     seconds = time.monotonic() - started
-    return Conversion(manifest, opened.kind, len(missing), reused, tuple(rejects), opened.absent, seconds)
+    reused = len(planned) - len(missing)
+    return Conversion(manifest, opened.kind, len(missing), reused, tuple(sorted(rejects)), opened.absent, seconds)
 
 
 def _run(
-    source: Source, journal: Journal, options: ShardingOptions, missing: list[PlannedShard], workers: int | None
+    source: Source,
+    journal: Journal,
+    options: ShardingOptions,
+    missing: list[PlannedShard],
+    workers: int | None,
+    lock: Lock,
 ) -> Iterator[Written]:
     """Writes the shards as Ray tasks, a bounded number at a time, and yields each as it is finished.
 
@@ -133,9 +138,10 @@ def _run(
                 running.add(task.remote(index, journal, options, shard))
             if not running:
                 return
-            ready, _ = ray.wait(list(running), num_returns=1)
+            ready, _ = ray.wait(list(running), num_returns=1, timeout=LEASE / 8)
+            lock.renew()
             running.difference_update(ready)
-            yield ray.get(ready[0])
+            yield from ray.get(ready)
     except ray.exceptions.RayTaskError as error:
         raise RunError(f"{journal.folder}: {error.cause}; finished shards are kept: run it again") from error
     except ray.exceptions.RayError as error:

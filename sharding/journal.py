@@ -12,6 +12,7 @@ from sharding.plan import PlannedShard
 from sharding.stores import Folder
 
 FOLDER = ".conversion"  # in OUT until the manifest is there
+_PLAN = "plan.json"
 REJECTS = "rejects.jsonl"
 
 
@@ -20,6 +21,7 @@ class Reject(NamedTuple):
 
     file: str
     reason: str
+    shard: str = ""  # the shard that it would be in; none where the annotations already rule it out
 
 
 class Written(BaseModel):
@@ -44,31 +46,42 @@ class Journal:
     """
 
     def __init__(self, folder: Folder, identity: str) -> None:
-        """Raises UserError if `folder` holds another data set, or files that are none of ours."""
         self.folder, self.records, self.identity = folder, folder / FOLDER, identity
 
     def finished(self, planned: Iterable[PlannedShard]) -> dict[str, Written]:
-        """The planned shards that are there, by name."""
+        """The planned shards that are there, by name; notes in the folder what is going to be there.
+
+        Raises UserError if the folder holds another data set, or files that are none of ours.
+        """
         files, folders = self.folder.list()
-        if not files and not folders:
-            return {}
+        notes = self.records.list()[0]
+        identity = self.identity
+        records: list[Written] = []
         if NAME in files:
             records = self._published()
-        else:
-            names = [name for name in self.records.list()[0] if name.endswith(".json")]
-            records = [record for name in names if (record := self._record(name))]
-            if not names and FOLDER not in folders:
-                raise UserError(f"{self.folder}: holds other files; give an empty or a new folder")
-        if any(record.identity != self.identity for record in records):
+            identity = records[0].identity
+        elif _PLAN in notes:
+            identity = json.loads(self.records.read(_PLAN))["identity"]
+            records = [record for name in notes if name.endswith(".tar.json") and (record := self._record(name))]
+        elif any(not name.startswith(".") for name in (*files, *folders)):
+            self.records.remove_all()
+            raise UserError(f"{self.folder}: holds other files; give an empty or a new folder")
+        if identity != self.identity:
+            if NAME in files:
+                self.records.remove_all()
             raise UserError(
                 f"{self.folder}: holds another data set (another source or other options); choose another folder, "
                 f"or remove this one"
             )
+        if NAME not in files:
+            self.records.write(_PLAN, json.dumps({"identity": self.identity}).encode())
         wanted = {shard.name for shard in planned}
         return {
             record.entry.name: record
             for record in records
-            if record.entry.name in wanted and files.get(record.entry.name) == record.entry.bytes
+            if record.identity == identity
+            and record.entry.name in wanted
+            and files.get(record.entry.name) == record.entry.bytes
         }
 
     def _record(self, name: str) -> Written | None:
@@ -84,7 +97,7 @@ class Journal:
         if manifest.rejects:
             for line in self.folder.read(REJECTS).decode().splitlines():
                 found = json.loads(line)
-                rejects.setdefault(found["shard"], []).append(Reject(found["file"], found["reason"]))
+                rejects.setdefault(found["shard"], []).append(Reject(**found))
         return [
             Written(identity=manifest.identity, entry=entry, rejects=tuple(rejects.get(entry.name, ())))
             for entry in manifest.shards
@@ -96,7 +109,7 @@ class Journal:
 
     def list_rejects(self, rejects: Sequence[Reject]) -> None:
         """Writes rejects.jsonl: one line for each unusable image."""
-        lines = [json.dumps({"file": reject.file, "reason": reject.reason}) for reject in rejects]
+        lines = [json.dumps(reject._asdict()) for reject in rejects]
         self.folder.write(REJECTS, "\n".join([*lines, ""]).encode())
 
     def publish(self, manifest: Manifest, rejects: Sequence[Reject]) -> None:

@@ -55,6 +55,7 @@ class Manifest(BaseModel):
     crop: Crop | None = Field(description="side of the centre crop in source pixels; `none` squeezes the whole image")
     resize: Resize | None = Field(description="antialiased filter")
     encoding: Encoding = Field(description="how an image is stored")
+    foreign: bool = Field(default=False, description="whether the shards were made elsewhere and only indexed")
     seed: int = Field(description="seed of the write-time permutation")
     lanes: int = Field(default=1, ge=1, description="lanes that the shards of each split are dealt to")
     attributes: tuple[str, ...] = Field(description="names of the 0/1 attributes, in the order of the source")

@@ -2,10 +2,12 @@
 
 import functools
 import zipfile
+import zlib
 from typing import Protocol
 
 from sharding.annotations import PICTURES
 from sharding.errors import UserError
+from sharding.images import ImageError
 from sharding.stores import Folder, buffered
 
 
@@ -63,8 +65,8 @@ class ZipPictures:
     def read(self, name: str) -> bytes:
         try:
             return _open_zip(self.folder.location, self.name).read(name)
-        except zipfile.BadZipFile as error:  # a checksum that does not match
-            raise OSError(str(error)) from error
+        except (zipfile.BadZipFile, zlib.error) as error:
+            raise ImageError(f"damaged in the zip: {error}") from error
 
 
 @functools.lru_cache(maxsize=2)

@@ -1,16 +1,12 @@
 """One shard: a plain ustar WebDataset tar that is also an array.
 
-A sample is KEY.npy (a .npy file of uint8 [size, size, 3]) and KEY.json, padded with spaces so that every sample of a
-shard takes the same bytes and every attribute lies in the same column. All that is not pixels or values follows from
-the key, so one comparison with what the keys ask for finds any byte that changed.
+With the encoding npy every sample of a shard takes the same bytes, so the open shard is one strided array. With jpg,
+png and webp samples vary in size, and the manifest says where each image lies.
 """
 
 import functools
 import hashlib
-import io
-import json
 import mmap
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -18,150 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharding.errors import RunError
+from sharding.layout import Annotation, Layout, read_numbers
 from sharding.manifest import Manifest, ShardEntry, Sums
-
-BLOCK = 512
-END = bytes(2 * BLOCK)  # what ends a tar
-NUMBER_WIDTH = 6
-Bytes = NDArray[np.uint8]
-
-
-def padded(length: int) -> int:
-    """`length` bytes rounded up to whole tar blocks."""
-    return -(-length // BLOCK) * BLOCK
-
-
-class Layout:
-    """Where everything lies in the samples of a strided shard.
-
-    A sample is its pixels and a frame around them: two tar headers, the .npy header, padding and the JSON. Columns
-    are counted within the frame, whose first `before` bytes come before the pixels.
-    """
-
-    def __init__(
-        self,
-        split: str,
-        size: int,
-        key_width: int,
-        attributes: tuple[str, ...],
-        numbers: tuple[tuple[str, int], ...] = (),
-    ) -> None:
-        npy = io.BytesIO()
-        np.lib.format.write_array_header_1_0(npy, {"descr": "|u1", "fortran_order": False, "shape": (size, size, 3)})
-        array_header, pixel_bytes = npy.getvalue(), size * size * 3
-        array_bytes = len(array_header) + pixel_bytes
-        text = Annotation(split, key_width, attributes, numbers)
-        self.size, self.key_width, self.before = size, key_width, BLOCK + len(array_header)
-        self.pixels = slice(self.before, self.before + pixel_bytes)
-        first = header_template(key_width, "npy", array_bytes) + array_header + bytes(padded(array_bytes) - array_bytes)
-        second = header_template(key_width, "json", len(text.template))
-        self.template = np.frombuffer(first + second + text.template, np.uint8)
-        self.stride = len(self.template) + pixel_bytes
-        self.headers = (0, len(first))
-        json_start = len(first) + BLOCK
-        self.keys = (*self.headers, json_start + text.key)
-        self.values = json_start + text.values
-        self.numbers = {name: json_start + columns for name, columns in text.numbers.items()}
-
-    @classmethod
-    def of(cls, manifest: Manifest, split: str) -> "Layout":
-        """The layout of a data set's npy shards."""
-        assert manifest.size is not None
-        return _layout(split, manifest.size, manifest.key_width, manifest.attributes, tuple(manifest.numbers.items()))
-
-    def pixels_of(self, samples: Bytes) -> Bytes:
-        """The pixels of `samples`, uint8 [count, size, size, 3], a view."""
-        return samples[:, self.pixels].reshape(-1, self.size, self.size, 3)
-
-    def frames(self, keys: Bytes) -> Bytes:
-        """The frames, uint8 [count, stride - pixels], for these keys, uint8 [count, width], with values of 0."""
-        frames = np.tile(self.template, (len(keys), 1))
-        for column in self.keys:
-            frames[:, column : column + self.key_width] = keys
-        for column in self.headers:
-            fill_checksums(frames[:, column : column + BLOCK])
-        return frames
-
-    def put(self, samples: Bytes, frames: Bytes) -> None:
-        """Writes the frames around the pixels of `samples`, uint8 [count, stride]."""
-        samples[:, : self.before] = frames[:, : self.before]
-        samples[:, self.pixels.stop :] = frames[:, self.before :]
-
-    def get(self, samples: Bytes) -> Bytes:
-        """The frames of `samples`, a copy."""
-        return np.concatenate([samples[:, : self.before], samples[:, self.pixels.stop :]], axis=1)
-
-    def differences(self, frames: Bytes) -> NDArray[np.intp]:
-        """The samples, by number, whose frame is not the one that its key asks for, or holds a value that cannot be."""
-        expected = self.frames(frames[:, : self.key_width])
-        expected[:, self.values] |= frames[:, self.values] & 1
-        wrong = np.zeros(len(frames), bool)
-        for columns in self.numbers.values():
-            expected[:, columns] = frames[:, columns]
-            wrong |= ~are_numbers(frames[:, columns])
-        return np.flatnonzero(wrong | (frames != expected).any(1))
-
-
-@functools.lru_cache(maxsize=16)
-def _layout(
-    split: str, size: int, key_width: int, attributes: tuple[str, ...], numbers: tuple[tuple[str, int], ...]
-) -> Layout:
-    return Layout(split, size, key_width, attributes, numbers)
-
-
-class Annotation:
-    """The JSON of a sample: its text with zeros for key and values, and the columns of what varies."""
-
-    def __init__(
-        self, split: str, key_width: int, attributes: tuple[str, ...], numbers: tuple[tuple[str, int], ...] = ()
-    ) -> None:
-        text = '{"key":"'
-        self.key = len(text)
-        text += "0" * key_width + f'","split":"{split}"'
-        self.numbers: dict[str, NDArray[np.intp]] = {}
-        for name, count in numbers:
-            text += f",{json.dumps(name)}:" + ("[" if count > 1 else "")
-            starts = len(text) + np.arange(count)[:, None] * (NUMBER_WIDTH + 1)
-            self.numbers[name] = starts + np.arange(NUMBER_WIDTH)
-            text += ",".join([f"{0:{NUMBER_WIDTH}}"] * count) + ("]" if count > 1 else "")
-        text += ',"attributes":{'
-        columns = []
-        for index, name in enumerate(attributes):
-            text += ("," if index else "") + json.dumps(name) + ":0"
-            columns.append(len(text) - 1)
-        self.values = np.array(columns, np.intp)
-        text += "}}"
-        self.template = (text.ljust(padded(len(text) + 1) - 1) + "\n").encode("ascii")
-
-
-def header_template(key_width: int, extension: str, length: int) -> bytes:
-    """The ustar header of a key of zeros; times and owners are fixed so that bytes do not depend on who writes when."""
-    info = tarfile.TarInfo("0" * key_width + "." + extension)
-    info.size, info.mode, info.uname, info.gname = length, 0o444, "raygan", "raygan"
-    return info.tobuf(tarfile.USTAR_FORMAT)
-
-
-def fill_checksums(headers: Bytes) -> None:
-    """Writes the checksum of each ustar header, uint8 [count, 512]: six octal digits, NUL, space; POSIX 1003.1."""
-    headers[:, 148:156] = ord(" ")
-    sums = headers.sum(1, dtype=np.uint32)
-    headers[:, 154] = 0
-    for digit in range(6):
-        headers[:, 148 + digit] = ord("0") + ((sums >> np.uint32(3 * (5 - digit))) & 7)
-
-
-def fill_numbers(samples: Bytes, columns: NDArray[np.intp], values: NDArray[np.int64]) -> None:
-    """Writes whole numbers, [count, n], right-justified into their columns, [n, NUMBER_WIDTH], of `samples`."""
-    text = np.char.rjust(values.astype("S"), NUMBER_WIDTH)
-    samples[:, columns] = np.ascontiguousarray(text).view(np.uint8).reshape(*values.shape, NUMBER_WIDTH)
-
-
-def are_numbers(text: Bytes) -> NDArray[np.bool_]:
-    """Whether each of [count, n, NUMBER_WIDTH] is spaces, a sign perhaps, and digits; True for a sample if all are."""
-    blank, digit, sign = text == ord(" "), (text >= 48) & (text <= 57), text == ord("-")
-    order = np.where(blank, 0, np.where(sign, 1, np.where(digit, 2, 3)))
-    fine = (order[..., -1] == 2) & (np.diff(order, axis=-1) >= 0).all(-1) & (order < 3).all(-1) & (sign.sum(-1) <= 1)
-    return fine.all(-1)
+from sharding.tar import BLOCK, END, Bytes, headers, sound
 
 
 def sha256(*parts: Any) -> str:
@@ -184,56 +39,145 @@ def moments(pixels: Bytes) -> tuple[Sums, Sums]:
 
 
 class Shard:
-    """An open shard: views into its memory map, nothing copied."""
+    """An open shard: views into its memory map. Its headers and its JSON were checked on opening."""
 
-    def __init__(self, path: Path, entry: ShardEntry, manifest: Manifest) -> None:
-        self.path, self.entry = path, entry
-        self.data = _map(path, entry)
-        self.layout = Layout.of(manifest, entry.split)
-        body = self.data[: len(self.data) - len(END)]
-        if entry.stride != self.layout.stride or len(body) != entry.count * self.layout.stride:
-            raise RunError(
-                f"{path}: {entry.count} samples do not fit its {len(self.data)} bytes; convert the data set again"
-            )
-        self.samples = body.reshape(entry.count, self.layout.stride)
-        wrong = self.layout.differences(self.layout.get(self.samples))
-        if len(wrong) or self.data[len(body) :].any():
-            where = f"sample {wrong[0]}" if len(wrong) else "the end of the file"
-            raise RunError(f"{path}: damaged at {where}; delete this file and run `raygan shard` again")
+    keys: NDArray[np.bytes_]  # 'S<width>' [count]
+
+    def __init__(self, path: Path, entry: ShardEntry, data: Bytes, manifest: Manifest) -> None:
+        self.path, self.entry, self.data, self.manifest = path, entry, data, manifest
+
+    def __len__(self) -> int:
+        return self.entry.count
 
     @property
     def pixels(self) -> Bytes:
-        """The images, uint8 [count, size, size, 3], a strided view."""
-        return self.layout.pixels_of(self.samples)
+        """The images, uint8 [count, size, size, 3], a strided view; TypeError where they are encoded."""
+        raise TypeError(f"{self.path}: its images are encoded: use encoded(row)")
 
-    @functools.cached_property
-    def keys(self) -> NDArray[np.bytes_]:
-        """The keys, bytes 'S<width>' [count]."""
-        width = self.layout.key_width
-        return np.ascontiguousarray(self.samples[:, :width]).view(f"S{width}")[:, 0]
+    def encoded(self, row: int) -> memoryview:
+        """The bytes of one image as they lie in the tar: a .npy, .jpg, .png or .webp file, not copied."""
+        raise NotImplementedError
+
+    @property
+    def _texts(self) -> tuple[Annotation, Bytes]:
+        """The JSON of every sample, uint8 [count, length], and what lies where in it."""
+        raise NotImplementedError
 
     @functools.cached_property
     def attributes(self) -> Bytes:
         """The attributes, uint8 0 or 1 [count, attributes]."""
-        return _json_columns(self.samples, self.layout, self.layout.values) & np.uint8(1)
+        annotation, texts = self._texts
+        return texts[:, annotation.values] & np.uint8(1)
 
     def numbers(self, name: str) -> NDArray[np.int64]:
         """The whole numbers called `name` (identity, landmarks), int64 [count, n]."""
-        text = np.ascontiguousarray(_json_columns(self.samples, self.layout, self.layout.numbers[name]))
-        return text.view(f"S{NUMBER_WIDTH}")[..., 0].astype(np.int64)
+        annotation, texts = self._texts
+        return read_numbers(texts, annotation.numbers[name])
 
 
-def _json_columns(samples: Bytes, layout: Layout, columns: NDArray[np.intp]) -> Bytes:
-    """Columns of the frame that lie after the pixels."""
-    return samples[:, columns + (layout.stride - len(layout.template))]
+class StridedShard(Shard):
+    """A shard of .npy images: one array."""
+
+    def __init__(self, path: Path, entry: ShardEntry, data: Bytes, manifest: Manifest) -> None:
+        super().__init__(path, entry, data, manifest)
+        self.layout = Layout.of(manifest, entry.split)
+        body = data[: len(data) - len(END)]
+        if entry.stride != self.layout.stride or len(body) != entry.count * self.layout.stride:
+            raise RunError(f"{path}: {entry.count} samples do not fill its {len(data)} bytes; {AGAIN}")
+        self.samples = body.reshape(entry.count, self.layout.stride)
+        wrong = self.layout.differences(self.layout.get(self.samples))
+        if len(wrong) or data[len(body) :].any():
+            raise RunError(f"{path}: damaged at {f'sample {wrong[0]}' if len(wrong) else 'its end'}; {AGAIN}")
+        width = self.layout.key_width
+        self.keys = np.ascontiguousarray(self.samples[:, :width]).view(f"S{width}")[:, 0]
+
+    @property
+    def pixels(self) -> Bytes:
+        return self.layout.pixels_of(self.samples)
+
+    def encoded(self, row: int) -> memoryview:
+        return self.samples[row, BLOCK : self.layout.pixels.stop].data
+
+    @property
+    def _texts(self) -> tuple[Annotation, Bytes]:
+        annotation = self.layout.annotation
+        return annotation, self.samples[:, self.layout.stride - len(annotation.template) :]
+
+
+class EncodedShard(Shard):
+    """A shard of encoded images, each where the manifest says."""
+
+    def __init__(self, path: Path, entry: ShardEntry, data: Bytes, manifest: Manifest) -> None:
+        super().__init__(path, entry, data, manifest)
+        self.offsets = np.array(entry.offsets or (), np.int64)
+        self.lengths = np.array(entry.lengths or (), np.int64)
+        ends = self.offsets + self.lengths
+        if len(self.offsets) != entry.count or len(self.lengths) != entry.count:
+            raise RunError(f"{path}: its manifest lacks offsets; {AGAIN}")
+        if entry.count and (self.offsets.min() < BLOCK or ends.max() > len(data)):
+            raise RunError(f"{path}: its images do not lie where the manifest says; {AGAIN}")
+        if manifest.foreign:
+            wrong = self._foreign_differences()
+        else:
+            self._annotation = Annotation.of(manifest, entry.split)
+            wrong = self._differences(manifest)
+        if wrong.any():
+            raise RunError(f"{path}: damaged at sample {np.flatnonzero(wrong)[0]}; {AGAIN}")
+
+    def _foreign_differences(self) -> NDArray[np.bool_]:
+        """The samples with a damaged header; and their keys, as long as each is."""
+        found = self._blocks(self.offsets - BLOCK)
+        names = np.ascontiguousarray(found[:, :100]).view("S100")[:, 0]
+        self.keys = np.array([name.rpartition(b".")[0] for name in names.tolist()], np.bytes_)
+        return ~sound(found)
+
+    def _differences(self, manifest: Manifest) -> NDArray[np.bool_]:
+        """The samples with a header or a JSON that is not the one which the key and the length ask for."""
+        width, length = manifest.key_width, len(self._annotation.template)
+        found = self._blocks(self.offsets - BLOCK)
+        keys = found[:, :width]
+        self.keys = np.ascontiguousarray(keys).view(f"S{width}")[:, 0]
+        first = manifest.encoding < "json"  # the members of a sample are sorted by extension
+        self._json = (
+            self.offsets + -(-self.lengths // BLOCK) * BLOCK + BLOCK if first else self.offsets - BLOCK - length
+        )
+        if len(self) and (self._json.min() < BLOCK or self._json.max() + length > len(self.data)):
+            raise RunError(f"{self.path}: its annotations do not lie where the manifest says; {AGAIN}")
+        wrong = (found != headers(keys, manifest.encoding, self.lengths)).any(1)
+        lengths = np.full(len(self), length, np.int64)
+        wrong |= (self._blocks(self._json - BLOCK) != headers(keys, "json", lengths)).any(1)
+        return wrong | self._annotation.differences(self._texts[1], keys)
+
+    def _blocks(self, starts: NDArray[np.int64], length: int = BLOCK) -> Bytes:
+        return self.data[starts[:, None] + np.arange(length)]
+
+    def encoded(self, row: int) -> memoryview:
+        start = self.offsets[row]
+        return self.data[start : start + self.lengths[row]].data
+
+    @property
+    def _texts(self) -> tuple[Annotation, Bytes]:
+        if self.manifest.foreign:
+            raise TypeError(f"{self.path}: annotations of shards made elsewhere are not read")
+        return self._annotation, self._blocks(self._json, len(self._annotation.template))
+
+    @functools.cached_property
+    def attributes(self) -> Bytes:
+        if self.manifest.foreign:
+            return np.zeros((len(self), 0), np.uint8)
+        return super().attributes
+
+
+AGAIN = "delete this file and run `raygan shard` again"
 
 
 def open_shard(path: Path, entry: ShardEntry, manifest: Manifest) -> Shard:
-    """Memory-maps a shard and checks everything in it but the pixels.
+    """Memory-maps a shard and checks everything in it but the images.
 
     Raises RunError if it is missing, has another length, or differs anywhere from what its keys ask for.
     """
-    return Shard(path, entry, manifest)
+    kind = EncodedShard if entry.stride is None else StridedShard
+    return kind(path, entry, _map(path, entry), manifest)
 
 
 def _map(path: Path, entry: ShardEntry) -> Bytes:

@@ -22,24 +22,24 @@ class Folder:
     the read of a small file.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, store: Any = None) -> None:
         """Raises UserError if `location` is a URL of a store whose library is not installed."""
         self.location = location.rstrip("/") or "/"
         self.local = (
             Path(location.removeprefix("file://")) if "://" not in location or location.startswith("file://") else None
         )
-        self._fs: Any = None
+        self._fs: Any = store
         if self.local is None:
-            self._fs, self._root = _connect(self.location)
+            self._fs, self._root = _connect(self.location, store)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Folder, (self.location,)
+        return Folder, (self.location, self._fs)  # with the settings that fsspec found here, which a worker may lack
 
     def __str__(self) -> str:
         return self.location
 
     def __truediv__(self, name: str) -> "Folder":
-        return Folder(f"{self.location}/{name}")
+        return Folder(f"{self.location}/{name}", self._fs)
 
     @property
     def name(self) -> str:
@@ -49,7 +49,7 @@ class Folder:
     def parent(self) -> "Folder":
         if self.local is not None:
             return Folder(str(self.local.absolute().parent))
-        return Folder(self.location.rpartition("/")[0])
+        return Folder(self.location.rpartition("/")[0], self._fs)
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
@@ -136,6 +136,15 @@ class Folder:
             finally:
                 os.close(handle)
 
+    def create(self, name: str, data: bytes) -> bool:
+        """Writes a file unless there is one already; says whether it did."""
+        assert self.local is None, "local folders are locked by the operating system"
+        try:
+            self._fs.pipe_file(self._at(name), data, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
     def remove(self, name: str) -> None:
         """Removes a file if it is there."""
         with contextlib.suppress(FileNotFoundError):
@@ -156,12 +165,12 @@ class Folder:
         return (name for name in self.list()[0] if name.startswith(".") and name.endswith(".tmp"))
 
 
-def _connect(location: str) -> tuple[Any, str]:
+def _connect(location: str, store: Any) -> tuple[Any, str]:
     import fsspec
 
     protocol = location.partition("://")[0]
     try:
-        fs, root = fsspec.url_to_fs(location)
+        fs, root = (store, store._strip_protocol(location)) if store else fsspec.url_to_fs(location)
     except ImportError as error:
         extra = _EXTRAS.get(protocol, protocol)
         raise UserError(f"{location}: reading {protocol}:// needs the library {extra}: pip install {extra}") from error
