@@ -104,7 +104,6 @@ class Layout:
     @classmethod
     def of(cls, manifest: Manifest, split: str) -> "Layout":
         """The layout of a data set's npy shards."""
-        assert manifest.size is not None
         return _layout(split, manifest.size, manifest.key_width, manifest.attributes, tuple(manifest.numbers.items()))
 
     def pixels_of(self, samples: Bytes) -> Bytes:

@@ -51,9 +51,9 @@ class Manifest(BaseModel):
     identity: str = Field(description="digest of the source and of the options that the bytes depend on")
     source: str = Field(description="digest of the source's keys, file sizes, splits and annotations")
     kind: str = Field(description="what the source was, in words")
-    size: int | None = Field(description="height and width of an image in pixels; none where images vary")
-    crop: Crop | None = Field(description="side of the centre crop in source pixels; `none` squeezes the whole image")
-    resize: Resize | None = Field(description="antialiased filter")
+    size: int = Field(ge=1, description="height and width of an image in pixels")
+    crop: Crop = Field(description="side of the centre crop in source pixels; `none` squeezes the whole image")
+    resize: Resize = Field(description="antialiased filter")
     encoding: Encoding = Field(description="how an image is stored")
     foreign: bool = Field(default=False, description="whether the shards were made elsewhere and only indexed")
     seed: int = Field(description="seed of the write-time permutation")
@@ -61,8 +61,8 @@ class Manifest(BaseModel):
     attributes: tuple[str, ...] = Field(description="names of the 0/1 attributes, in the order of the source")
     numbers: dict[str, int] = Field(default_factory=dict, description="further whole numbers of a sample, and how many")
     key_width: int = Field(ge=1, description="characters of a key")
-    mean: Channels = Field(description="mean of each channel over all splits, in pixel values 0 to 255")
-    deviation: Channels = Field(description="standard deviation of each channel, in pixel values 0 to 255")
+    mean: Channels | None = Field(description="mean of each channel over all splits, 0 to 255; none if foreign")
+    deviation: Channels | None = Field(description="standard deviation of each channel, 0 to 255; none if foreign")
     rejects: int = Field(default=0, ge=0, description="images left out, listed in rejects.jsonl")
     shards: tuple[ShardEntry, ...]
 
@@ -94,6 +94,12 @@ class Manifest(BaseModel):
         if manifest.digest != manifest.expected_digest():
             raise UserError(f"{where}: changed after it was written (its digest is wrong); convert the data set again")
         return manifest
+
+    @classmethod
+    def schema_text(cls) -> str:
+        """The JSON schema of `manifest.json`, as published in docs/manifest.schema.json."""
+        draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+        return json.dumps({**draft, **cls.model_json_schema()}, indent=1) + "\n"
 
     def expected_digest(self) -> str:
         """The digest that the other fields ask for."""

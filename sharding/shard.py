@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharding.errors import RunError
+from sharding.images import crop_centre, decode, resized
 from sharding.layout import Annotation, Layout, read_numbers
-from sharding.manifest import Manifest, ShardEntry, Sums
+from sharding.manifest import Crop, Manifest, ShardEntry, Sums
 from sharding.tar import BLOCK, END, Bytes, headers, sound
 
 
@@ -45,6 +46,7 @@ class Shard:
 
     def __init__(self, path: Path, entry: ShardEntry, data: Bytes, manifest: Manifest) -> None:
         self.path, self.entry, self.data, self.manifest = path, entry, data, manifest
+        self.crop: Crop = manifest.crop if manifest.foreign else "none"  # still to be done to what is stored
 
     def __len__(self) -> int:
         return self.entry.count
@@ -53,6 +55,11 @@ class Shard:
     def pixels(self) -> Bytes:
         """The images, uint8 [count, size, size, 3], a strided view; TypeError where they are encoded."""
         raise TypeError(f"{self.path}: its images are encoded: use encoded(row)")
+
+    def image(self, row: int) -> Bytes:
+        """One image, decoded, cropped and resized where need be, as uint8 [size, size, 3]; ImageError if damaged."""
+        image = decode(bytes(self.encoded(row)))
+        return resized(crop_centre(image, self.crop, upscale=True), self.manifest.size, self.manifest.resize)
 
     def encoded(self, row: int) -> memoryview:
         """The bytes of one image as they lie in the tar: a .npy, .jpg, .png or .webp file, not copied."""
@@ -94,6 +101,9 @@ class StridedShard(Shard):
     @property
     def pixels(self) -> Bytes:
         return self.layout.pixels_of(self.samples)
+
+    def image(self, row: int) -> Bytes:
+        return self.pixels[row]
 
     def encoded(self, row: int) -> memoryview:
         return self.samples[row, BLOCK : self.layout.pixels.stop].data

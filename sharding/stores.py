@@ -5,6 +5,7 @@ import io
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -99,6 +100,18 @@ class Folder:
         if self.local is not None:
             return (self.local / name).read_bytes()
         return bytes(self._fs.cat_file(self._at(name)))
+
+    @contextlib.contextmanager
+    def on_disk(self, name: str) -> Iterator[Path]:
+        """A local path to a file: where it lies, or a copy for the time being of what lies in a store. OSError."""
+        if self.local is not None:
+            yield self.local / name
+            return
+        with tempfile.TemporaryDirectory() as temporary:
+            path = Path(temporary) / name
+            with contextlib.suppress(FileNotFoundError):  # as locally, the one who opens the path finds it missing
+                self._fs.get_file(self._at(name), str(path))
+            yield path
 
     def open(self, name: str = "") -> IO[bytes]:
         """Opens a file for seeking and reading. Raises OSError."""

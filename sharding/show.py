@@ -1,0 +1,76 @@
+"""What a data set looks like: its facts in words, and a contact sheet of its images."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from sharding.errors import UserError
+from sharding.manifest import SPLITS, Crop, Manifest
+from sharding.shard import open_shard
+from sharding.stores import Folder
+
+CROPS: dict[Crop, str] = {
+    178: "largest centre square",
+    160: "MMD GANs",
+    148: "autoencoders",
+    140: "score-based models and DDIM",
+    108: "the first DCGAN ports",
+    "none": "whole image squeezed, as in the tutorial",
+}
+
+
+def describe(manifest: Manifest) -> list[tuple[str, str]]:
+    """The facts of a data set as a person wants them: pairs of a label and a text."""
+    sizes = sum(entry.bytes for entry in manifest.shards)
+    per_split = [
+        f"{manifest.samples(split):,} {split} in {len(manifest.shards_of(split))} shards"
+        for split in SPLITS
+        if manifest.shards_of(split)
+    ]
+    crop = f"{manifest.crop}" + (f" ({CROPS[manifest.crop]})" if manifest.crop in CROPS else "")
+    facts = [
+        ("source", manifest.kind),
+        ("images", ", ".join(per_split)),
+        ("format", f"{manifest.encoding}, {manifest.size}x{manifest.size}, {sizes / 1e6:,.1f} MB in all"),
+        ("crop", f"{crop}, {manifest.resize} resize, antialiased"),
+        ("attributes", ", ".join(manifest.attributes) or "none"),
+        ("digest", manifest.digest),
+    ]
+    if manifest.mean and manifest.deviation:
+        pairs = zip(manifest.mean, manifest.deviation, strict=True)
+        facts.insert(4, ("channels", ", ".join(f"{mean:.1f} ± {deviation:.1f}" for mean, deviation in pairs)))
+    if manifest.lanes > 1:
+        facts.insert(2, ("lanes", str(manifest.lanes)))
+    if manifest.rejects:
+        facts.append(("rejects", f"{manifest.rejects} images left out, see rejects.jsonl"))
+    return facts
+
+
+def contact_sheet(folder: str, split: str | None = None, columns: int = 10, rows: int = 8) -> bytes:
+    """A PNG of images spread evenly over a split (default: the first that has any), `columns` by `rows` of them.
+
+    Raises UserError if there is no data set or the split is empty, RunError if a shard is damaged.
+    """
+    manifest = Manifest.load(folder)
+    chosen = split or next((name for name in SPLITS if manifest.samples(name)), SPLITS[0])
+    total = manifest.samples(chosen)
+    if not total:
+        raise UserError(f"{folder}: no images in the split {chosen}; choose another")
+    places = np.unique(np.linspace(0, total - 1, columns * rows).astype(int))
+    images, first = [], 0
+    for entry in manifest.shards_of(chosen):
+        here = places[(places >= first) & (places < first + entry.count)] - first
+        first += entry.count
+        if len(here):
+            with Folder(folder).on_disk(entry.name) as path:
+                shard = open_shard(path, entry, manifest)
+                images += [shard.image(int(row)) for row in here]
+    size = images[0].shape[0]
+    sheet = np.full((-(-len(images) // columns) * (size + 2) + 2, columns * (size + 2) + 2, 3), 255, np.uint8)
+    for number, image in enumerate(images):
+        top, left = 2 + number // columns * (size + 2), 2 + number % columns * (size + 2)
+        sheet[top : top + size, left : left + size] = image
+    out = io.BytesIO()
+    Image.fromarray(sheet).save(out, "png")
+    return out.getvalue()
