@@ -8,6 +8,7 @@ permuted. Memory is O(shards + samples of a window), once for each lane that the
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -126,7 +127,7 @@ class Window(NamedTuple):
 
 
 class _Lane:
-    """One lane's endless order; it keeps the tables of the epoch and of the window that were used last."""
+    """One lane's endless order; it keeps the tables of two epochs' shards and of one window's samples."""
 
     def __init__(
         self,
@@ -138,8 +139,7 @@ class _Lane:
     ) -> None:
         self._key, self._shards, self._rows, self._counts, self._window = key, shards, rows, counts, window
         self._size = int(counts.sum())
-        self._epoch = -1
-        self._order = self._bounds = np.empty(0, np.int64)
+        self._tables = lru_cache(maxsize=2)(self._shard_tables)
         self._open: Window | None = None
         self._samples: Samples
 
@@ -161,26 +161,25 @@ class _Lane:
     def window_at(self, turn: int) -> Window:
         """The window that `turn` falls into."""
         epoch, offset = divmod(turn, self._size)
-        self._enter(epoch)
-        number = int(np.searchsorted(self._bounds, offset, "right")) - 1
-        start = turn - offset
-        return Window(epoch, number, start + int(self._bounds[number]), start + int(self._bounds[number + 1]))
+        _, starts = self._tables(epoch)
+        number = int(np.searchsorted(starts, offset, "right")) - 1
+        first = turn - offset
+        return Window(epoch, number, first + int(starts[number]), first + int(starts[number + 1]))
 
     def shards_of(self, window: Window) -> NDArray[np.int64]:
         """The shards of a window, in no order that matters."""
         return self._shards[self._pieces(window)]
 
-    def _enter(self, epoch: int) -> None:
-        if epoch != self._epoch:
-            seed, lane = self._key
-            self._order = permutation(key_of(seed, _SHARDS, lane, epoch), len(self._shards))
-            edges = np.arange(0, len(self._order) + self._window, self._window).clip(max=len(self._order))
-            self._bounds = np.concatenate([np.zeros(1, np.int64), self._counts[self._order].cumsum()])[edges]
-            self._epoch = epoch
+    def _shard_tables(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The lane's shards in the order of an epoch, and the turn of that epoch at which each window starts."""
+        seed, lane = self._key
+        order = permutation(key_of(seed, _SHARDS, lane, epoch), len(self._shards))
+        edges = np.arange(0, len(order) + self._window, self._window).clip(max=len(order))
+        return order, np.concatenate([np.zeros(1, np.int64), self._counts[order].cumsum()])[edges]
 
     def _pieces(self, window: Window) -> NDArray[np.int64]:
-        self._enter(window.epoch)
-        return self._order[window.number * self._window : (window.number + 1) * self._window]
+        order, _ = self._tables(window.epoch)
+        return order[window.number * self._window : (window.number + 1) * self._window]
 
     def _permuted(self, window: Window) -> Samples:
         pieces = self._pieces(window)

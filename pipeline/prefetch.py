@@ -47,6 +47,11 @@ class Prefetch(Generic[T]):
             self._changed.notify_all()
         return item
 
+    @property
+    def ready(self) -> int:
+        """Items that can be taken without waiting, at most `ahead`; the thread rests while there are as many."""
+        return len(self._ready)
+
     def close(self) -> None:
         """Stops the thread; one that hangs in the storage is left behind after some seconds."""
         with self._changed:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pipeline.order import WINDOW, Order
 from pipeline.prefetch import Prefetch
-from pipeline.shards import Shards
+from pipeline.resident import Resident
+from pipeline.shards import Numbers, Shards, mirror
 from sharding.errors import UserError
 
 AHEAD = 4
@@ -30,7 +31,9 @@ class Reader:
     """Yields `rank`'s slice of one global batch after the other, without end, from `position` on.
 
     The batches are a pure function of the data set, `seed`, `window`, `batch` and the position; `flip` mirrors half of
-    the images, which half depends on the position too. A thread stays `ahead` batches ahead.
+    the images, and which half follows from the order too. A thread stays `ahead` batches ahead. cache="device" loads
+    the whole split into the device's memory first, and changes nothing else. `options` are those of Shards: where
+    copies of remote shards are kept, and how many bytes of them.
     """
 
     def __init__(
@@ -47,27 +50,34 @@ class Reader:
         attributes: Sequence[str] = (),
         keys: bool = False,
         window: int = WINDOW,
+        cache: Literal["none", "device"] = "none",
         ahead: int = AHEAD,
+        **options: Any,
     ) -> None:
         """Raises UserError for what cannot be, RunError for a shard that is missing."""
         if batch < world_size:
             raise UserError(
                 f"a batch of {batch} cannot be shared by {world_size} workers; make it {world_size} or more"
             )
-        self._shards = Shards(folder, split)
+        self._shards = Shards(folder, split, **options)
         self._order = Order(self._shards.counts, seed, window, self._shards.manifest.lanes)
-        self._order.spans(position, batch, rank, world_size)  # refuses what it cannot slice, here and not in the thread
         self._batch, self._rank, self._world_size, self._flip = batch, rank, world_size, flip
-        self._device, self._keys = torch.device(device), keys
+        self._shards.demand(self._order.upcoming(*self._slice_at(position))[: window * self._order.lanes])
         self._columns = _columns(attributes, self._shards.manifest.attributes)
-        self._copies = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
-        name = f"the reader of {folder} ({split}, rank {rank})"
-        self._prefetch = Prefetch(self._batches(position), ahead, name)
+        self._device, self._keys = torch.device(device), keys
+        self._stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
+        self._resident = Resident(self._shards, self._device) if cache == "device" else None
+        self._prefetch = Prefetch(self._batches(position), ahead, f"the reader of {folder} ({split}, rank {rank})")
 
     @property
     def waited(self) -> float:
         """Seconds that the caller has waited for batches so far."""
         return self._prefetch.waited
+
+    @property
+    def ready(self) -> int:
+        """Batches that can be taken without waiting, at most `ahead`."""
+        return self._prefetch.ready
 
     def __enter__(self) -> "Reader":
         return self
@@ -82,47 +92,51 @@ class Reader:
 
     def __next__(self) -> Batch:
         """The next batch. Raises RunError, with the shard's name, as soon as one cannot be read."""
-        batch, copied = next(self._prefetch)
-        if copied is not None:
+        batch, there = next(self._prefetch)
+        if there is not None:
             consumer = torch.cuda.current_stream(self._device)
-            consumer.wait_event(copied)
-            batch.images.record_stream(consumer)
+            consumer.wait_event(there)
+            for tensor in (batch.images, batch.attributes):
+                if tensor is not None:
+                    tensor.record_stream(consumer)
         return batch
 
     def close(self) -> None:
-        """Stops the thread. The batches that were taken stay valid."""
+        """Stops the threads. The batches that were taken stay valid."""
         self._prefetch.close()
+        self._shards.close()
 
     def _batches(self, position: int) -> Iterator[tuple[Batch, torch.cuda.Event | None]]:
         while True:
-            images, copied = self._uploaded(self._images(position))
-            shard, row = self._slice(position)
-            attributes = None
-            if len(self._columns):
-                attributes = torch.from_numpy(self._shards.attributes(shard, row)[:, self._columns]).to(self._device)
+            if self._shards.remote:
+                self._shards.expect(self._order.upcoming(*self._slice_at(position)))
+            shard, row = self._order.slice(*self._slice_at(position))
+            coins = self._order.coins(*self._slice_at(position)) if self._flip else None
+            with torch.cuda.stream(self._stream):  # does nothing without a GPU
+                images = self._images(shard, row, coins).permute(0, 3, 1, 2)
+                attributes = self._attributes(shard, row) if self._columns else None
             keys = self._shards.keys(shard, row) if self._keys else None
-            yield Batch(images.permute(0, 3, 1, 2), position, attributes, keys), copied
+            there = self._stream.record_event() if self._stream else None
+            yield Batch(images, position, attributes, keys), there
             position += self._batch
 
-    def _slice(self, position: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        return self._order.slice(position, self._batch, self._rank, self._world_size)
+    def _slice_at(self, position: int) -> tuple[int, int, int, int]:
+        return position, self._batch, self._rank, self._world_size
 
-    def _images(self, position: int) -> Tensor:
-        """This rank's images in host memory, uint8 [n, size, size, 3]; pinned if they go to a GPU."""
-        shard, row = self._slice(position)
-        size = self._shards.size
-        images = torch.empty((len(row), size, size, 3), dtype=torch.uint8, pin_memory=self._copies is not None)
+    def _images(self, shard: Numbers, row: Numbers, coins: NDArray[np.bool_] | None) -> Tensor:
+        """This rank's images on the device, uint8 [n, size, size, 3]."""
+        if self._resident is not None:
+            return self._resident.images(shard, row, coins)
+        size, pinned = self._shards.size, self._stream is not None
+        images = torch.empty((len(row), size, size, 3), dtype=torch.uint8, pin_memory=pinned)
         self._shards.images(shard, row, images.numpy())
-        if self._flip:
-            mirror(images.numpy(), self._order.coins(position, self._batch, self._rank, self._world_size))
-        return images
+        if coins is not None:
+            mirror(images.numpy(), coins)
+        return images.to(self._device, non_blocking=True)
 
-    def _uploaded(self, images: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
-        if self._copies is None:
-            return images.to(self._device), None
-        with torch.cuda.stream(self._copies):
-            uploaded = images.to(self._device, non_blocking=True)
-            return uploaded, self._copies.record_event()
+    def _attributes(self, shard: Numbers, row: Numbers) -> Tensor:
+        values = torch.from_numpy(self._shards.attributes(shard, row)[:, self._columns])
+        return values.to(self._device)
 
 
 def sequential(folder: str, split: str, first: int, count: int, batch: int) -> Iterator[Tensor]:
@@ -131,24 +145,15 @@ def sequential(folder: str, split: str, first: int, count: int, batch: int) -> I
     The tensors are on the CPU and channels_last; the last may be smaller. Raises UserError if there are not as many.
     """
     shards = Shards(folder, split)
-    ends = shards.counts.cumsum()
-    if first < 0 or first + count > ends[-1]:
-        raise UserError(f"{folder}: images {first} to {first + count} of {split}, which has {ends[-1]}; ask for fewer")
-    size = shards.size
-    for start in range(first, first + count, batch):
-        places = np.arange(start, min(start + batch, first + count))
-        shard = np.searchsorted(ends, places, "right")
-        row = places - (ends - shards.counts)[shard]
-        images = torch.empty((len(places), size, size, 3), dtype=torch.uint8)
-        shards.images(shard.astype(np.int32), row.astype(np.int32), images.numpy())
-        yield images.permute(0, 3, 1, 2)
-
-
-def mirror(images: NDArray[np.uint8], coins: NDArray[np.bool_]) -> None:
-    """Flips left and right, in place, the images whose coin is True: uint8 [n, height, width, 3], bool [n]."""
-    chosen = images[coins]
-    for channel in range(3):  # three strided copies take a quarter of the time of one copy of 3-byte pixels
-        images[coins, ..., channel] = chosen[:, :, ::-1, channel]
+    samples = int(shards.counts.sum())
+    if first < 0 or first + count > samples:
+        raise UserError(f"{folder}: images {first} to {first + count} of {split}, which has {samples}; ask for fewer")
+    try:
+        for start in range(first, first + count, batch):
+            images = shards.read_rows(start, min(batch, first + count - start))
+            yield torch.from_numpy(images).permute(0, 3, 1, 2)
+    finally:
+        shards.close()
 
 
 def _columns(wanted: Sequence[str], known: tuple[str, ...]) -> list[int]:

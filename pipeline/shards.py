@@ -2,101 +2,180 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.cache import ShardCache
+from pipeline.decode import Decoder
 from sharding.errors import RunError, UserError
 from sharding.manifest import Manifest, ShardEntry
 from sharding.shard import Shard, open_shard
+from sharding.stores import Folder
 
 T = TypeVar("T", bound=np.generic)
 Bytes = NDArray[np.uint8]
+Numbers = NDArray[np.int32]
 
 
 class Shards:
-    """The shards of `split` in the data set in `folder`, in the manifest's order.
+    """The shards of `split` in the data set in `folder` (a path or a URL), in the manifest's order.
 
     At most `most_open` of them are open at a time. Every read first looks whether the files that it touches are still
-    the ones that were opened: what a memory map shows of a file that was cut short is a SIGBUS, not an exception.
+    the ones that were opened: a memory map answers for the end that a file has lost with SIGBUS, not an exception. A
+    file cut short within the microseconds after the look still kills the process; check_lengths() then finds it.
+    Remote shards are read from copies in `cache_folder`, at most `cache_bytes` of them.
     """
 
-    def __init__(self, folder: str, split: str, most_open: int = 256) -> None:
+    def __init__(
+        self,
+        folder: str,
+        split: str,
+        cache_folder: str = "~/.cache/raygan/shards",
+        cache_bytes: int = 100_000_000_000,
+        most_open: int = 256,
+    ) -> None:
         """Raises UserError if there is no such data set or nothing in the split, RunError if a shard is missing."""
         self.manifest = Manifest.load(folder)
         self.entries = self.manifest.shards_of(split)
         self.counts = np.array([entry.count for entry in self.entries], np.int64)
         if not self.counts.sum():
             raise UserError(f"{folder}: no images in the split {split}; convert some, or choose another split")
-        if self.manifest.size is None:
-            raise UserError(f"{folder}: its images vary in size; convert it with --size to train on it")
         self.size = self.manifest.size
-        self._folder = Path(folder)
         self._most_open = most_open
         self._open: OrderedDict[int, _Opened] = OrderedDict()
-        for entry in self.entries:
-            _look_at(self._folder / entry.name, entry.bytes)
+        self._decoder = None if self.manifest.encoding == "npy" else Decoder(self.manifest)
+        where = Folder(folder)
+        self._local = where.local
+        self._cache = None
+        if self._local is None:
+            self._cache = ShardCache(where, self.manifest.digest, Path(cache_folder), cache_bytes)
+        else:
+            check_lengths(self._local, self.entries)
 
-    def images(self, shard: NDArray[np.int32], row: NDArray[np.int32], out: Bytes) -> None:
+    def images(self, shard: Numbers, row: Numbers, out: Bytes) -> None:
         """Copies the images at these shards and rows into `out`, uint8 [n, size, size, 3]."""
-        views = {number: self._touched(number).pixels for number in set(shard.tolist())}
-        for image, number, index in zip(out, shard.tolist(), row.tolist(), strict=True):
-            image[...] = views[number][index]
+        places = list(zip(shard.tolist(), row.tolist(), strict=True))
+        opened = self._watched(shard)
+        if self._decoder is None:
+            views = {number: shard.pixels for number, shard in opened.items()}
+            for image, (number, index) in zip(out, places, strict=True):
+                image[...] = views[number][index]
+            return
+        damaged = self._decoder.decode([(opened[number], index) for number, index in places], out)
+        if damaged is not None:
+            number, index = places[damaged]
+            raise RunError(f"{opened[number].path}: image {index} cannot be decoded; put the shard back, and resume")
 
-    def keys(self, shard: NDArray[np.int32], row: NDArray[np.int32]) -> NDArray[np.bytes_]:
+    def read_rows(self, first: int, count: int) -> Bytes:
+        """Images first, ..., first + count - 1 in the order of the shards, uint8 [count, size, size, 3]."""
+        ends = self.counts.cumsum()
+        places = np.arange(first, first + count)
+        shard = np.searchsorted(ends, places, "right")
+        row = places - (ends - self.counts)[shard]
+        images = np.empty((count, self.size, self.size, 3), np.uint8)
+        self.images(shard.astype(np.int32), row.astype(np.int32), images)
+        return images
+
+    def keys(self, shard: Numbers, row: Numbers) -> NDArray[np.bytes_]:
         """The keys at these shards and rows, bytes [n]."""
         return self._column(shard, row, lambda opened: opened.keys)
 
-    def attributes(self, shard: NDArray[np.int32], row: NDArray[np.int32]) -> Bytes:
+    def attributes(self, shard: Numbers, row: Numbers) -> Bytes:
         """All attributes at these shards and rows, uint8 0 or 1 [n, attributes]."""
         return self._column(shard, row, lambda opened: opened.attributes)
 
-    def _column(
-        self, shard: NDArray[np.int32], row: NDArray[np.int32], column: Callable[[Shard], NDArray[T]]
-    ) -> NDArray[T]:
-        columns = {number: column(self._touched(number).shard) for number in set(shard.tolist())}
+    @property
+    def remote(self) -> bool:
+        """Whether shards have to be brought to this node."""
+        return self._cache is not None
+
+    def demand(self, numbers: Iterable[int]) -> None:
+        """Raises UserError if the cache cannot hold these shards together."""
+        if self._cache is not None:
+            self._cache.demand(self.entries[number] for number in numbers)
+
+    def expect(self, numbers: Iterable[int]) -> None:
+        """Starts to bring these shards to this node, in this order."""
+        if self._cache is not None:
+            self._cache.expect(self.entries[number] for number in numbers)
+
+    def close(self) -> None:
+        """Ends the threads. What was read stays valid."""
+        if self._cache is not None:
+            self._cache.close()
+        if self._decoder is not None:
+            self._decoder.close()
+
+    def _column(self, shard: Numbers, row: Numbers, column: Callable[[Shard], NDArray[T]]) -> NDArray[T]:
+        columns = {number: column(opened) for number, opened in self._watched(shard).items()}
         return np.stack([columns[number][index] for number, index in zip(shard.tolist(), row.tolist(), strict=True)])
 
-    def _touched(self, number: int) -> "_Opened":
-        opened = self._open.get(number)
-        if opened is None:
-            opened = self._open[number] = self._opened(self.entries[number])
-            if len(self._open) > self._most_open:
-                self._open.popitem(last=False)
-        else:
-            self._open.move_to_end(number)
-            opened.check()
-        return opened
+    def _watched(self, numbers: Numbers) -> dict[int, Shard]:
+        """These shards, open, after a look at their files."""
+        needed = {}
+        for number in set(numbers.tolist()):
+            opened = self._open.get(number)
+            if opened is None:
+                opened = self._open[number] = self._opened(self.entries[number])
+                if len(self._open) > self._most_open:
+                    self._open.popitem(last=False)
+            else:
+                self._open.move_to_end(number)
+                opened.check()
+            needed[number] = opened.shard
+        return needed
 
     def _opened(self, entry: ShardEntry) -> "_Opened":
-        path = self._folder / entry.name
-        before = _look_at(path, entry.bytes)
-        shard = open_shard(path, entry, self.manifest)
-        opened = _Opened(path, before, shard, shard.pixels)
+        if self._cache is not None:
+            return _Opened(self._cache.use(entry, lambda path: open_shard(path, entry, self.manifest)), None)
+        assert self._local is not None
+        path = self._local / entry.name
+        looked = _look_at(path, entry.bytes)
+        opened = _Opened(open_shard(path, entry, self.manifest), looked)
         opened.check()
         return opened
 
 
-class _Opened(NamedTuple):
-    """An open shard, and what its file looked like at that time."""
+def check_lengths(folder: Path, entries: Iterable[ShardEntry]) -> None:
+    """Raises RunError, with its name, for the first of these shards that is missing or of another length."""
+    for entry in entries:
+        _look_at(folder / entry.name, entry.bytes)
 
-    path: Path
-    looked: tuple[int, int, int]
+
+def mirror(images: Bytes, coins: NDArray[np.bool_]) -> None:
+    """Flips left and right, in place, the images whose coin is True: uint8 [n, height, width, 3], bool [n]."""
+    chosen = images[coins]
+    for channel in range(3):  # three strided copies take a quarter of the time of one copy of 3-byte pixels
+        images[coins, ..., channel] = chosen[:, :, ::-1, channel]
+
+
+class _Look(NamedTuple):
+    """What a file looked like."""
+
+    size: int
+    changed: int  # nanoseconds
+    number: int
+
+
+class _Opened(NamedTuple):
+    """An open shard, and what its file looked like then; None for a copy of our own, which may make room for others."""
+
     shard: Shard
-    pixels: Bytes
+    looked: _Look | None
 
     def check(self) -> None:
-        if _look_at(self.path, self.looked[0]) != self.looked:
-            raise RunError(
-                f"{self.path}: changed while it was read; leave shards alone while runs use them, and resume"
-            )
+        """Raises RunError if the file is not the one that was opened."""
+        path, looked = self.shard.path, self.looked
+        if looked is not None and _look_at(path, looked.size) != looked:
+            raise RunError(f"{path}: changed while it was read; leave shards alone while runs use them, and resume")
 
 
-def _look_at(path: Path, size: int) -> tuple[int, int, int]:
-    """Length, time of change and number of a file; RunError if it is not there or not `size` bytes long."""
+def _look_at(path: Path, size: int) -> _Look:
+    """Raises RunError if the file is not there or not `size` bytes long."""
     try:
         found = os.stat(path)  # noqa: PTH116  (half the time of Path.stat, and in every batch)
     except OSError as error:
@@ -105,4 +184,4 @@ def _look_at(path: Path, size: int) -> tuple[int, int, int]:
         ) from error
     if found.st_size != size:
         raise RunError(f"{path}: {found.st_size} bytes, not {size}; put the shard back or convert again, and resume")
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    return _Look(found.st_size, found.st_mtime_ns, found.st_ino)

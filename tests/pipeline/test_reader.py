@@ -4,6 +4,7 @@ import json
 import os
 import tarfile
 import threading
+import time
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pipeline.order import Order
 from pipeline.reader import Reader, sequential
 from sharding.errors import RunError, UserError
 from tests.pipeline.small_datasets import stored, write_dataset
+from tests.pipeline.stores import reads
 
 COUNTS = [40, 41, 40, 39, 40]
 SAMPLES = sum(COUNTS)
@@ -107,6 +109,51 @@ def test_attributes_come_along_in_the_order_asked_for(dataset: Path) -> None:
     assert 0 < batch.attributes.sum() < 50
 
 
+def same_batches(one: Reader, other: Reader, count: int) -> None:
+    for a, b in islice(zip(one, other, strict=True), count):
+        assert a.position == b.position
+        assert torch.equal(a.images, b.images)
+        assert torch.equal(a.attributes, b.attributes)
+        assert a.keys.tolist() == b.keys.tolist()
+        assert a.images.is_contiguous(memory_format=torch.channels_last)
+
+
+WHOLE = {"split": "train", "batch": 30, "flip": True, "attributes": ("Male",), "keys": True, "window": 2}
+
+
+def test_a_split_kept_on_the_device_gives_the_same_batches(dataset: Path) -> None:
+    with Reader(str(dataset), **WHOLE) as plain, Reader(str(dataset), cache="device", **WHOLE) as resident:
+        same_batches(plain, resident, 20)
+
+
+def test_a_split_that_does_not_fit_on_the_device_is_refused(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.resident._free", lambda device: 1000)
+    with pytest.raises(UserError, match="cache=none"):
+        Reader(str(dataset), cache="device", **WHOLE)
+
+
+def test_remote_shards_give_the_same_batches_each_brought_once_before_it_is_needed(fragile: Path) -> None:
+    local = Reader(str(fragile), **WHOLE)
+    remote = Reader(f"flaky://{fragile}", cache_folder=str(fragile / "copies"), **WHOLE)
+    with local, remote:
+        same_batches(local, remote, 20)
+        assert sorted(reads(fragile)) == [f"train-{number:06d}.tar" for number in range(len(COUNTS))]
+
+
+def test_a_remote_shard_that_is_gone_ends_the_run_with_its_name(fragile: Path) -> None:
+    remove(fragile / "train-000003.tar")
+    with (
+        Reader(f"flaky://{fragile}", cache_folder=str(fragile / "copies"), **WHOLE) as reader,
+        pytest.raises(RunError, match=r"flaky://.*train-000003\.tar"),
+    ):
+        read(reader, 2 * SAMPLES)
+
+
+def test_a_remote_window_larger_than_the_cache_is_refused(fragile: Path) -> None:
+    with pytest.raises(UserError, match="lower the window"):
+        Reader(f"flaky://{fragile}", cache_folder=str(fragile / "copies"), cache_bytes=10_000, **WHOLE)
+
+
 def test_sequential_reads_a_share_in_the_order_of_the_shards(dataset: Path) -> None:
     _, images = stored(dataset)
     parts = list(sequential(str(dataset), "train", 35, 120, 50))
@@ -143,8 +190,10 @@ def overwrite(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [truncate, remove, replace, overwrite])
 def test_a_shard_that_changes_while_it_is_read_ends_the_run_with_its_name(fragile: Path, damage) -> None:  # type: ignore[no-untyped-def]
-    with Reader(str(fragile), "train", 20) as reader:
+    with Reader(str(fragile), "train", 20, ahead=2) as reader:
         read(reader, SAMPLES)
+        while reader.ready < 2:  # the thread rests: nothing can guard a read that is under way
+            time.sleep(0.01)
         damage(fragile / "train-000003.tar")
         with pytest.raises(RunError, match=r"train-000003\.tar.*resume"):
             read(reader, 2 * SAMPLES)
