@@ -42,14 +42,13 @@ class Hair:
         gloss = np.exp(-(((radius - 0.62) / 0.16) ** 2)) * np.clip(0.55 + 1.2 * side + 0.3 * ripple, 0, 1)
         return shade.astype(np.float32), gloss.astype(np.float32)
 
-    def paint(self, outline: Line, depth: float = 1.0, blur: float = 0.6) -> Mask:
+    def paint(self, outline: Line, depth: float = 1.0, blur: float = 0.6) -> None:
         """Fills an outline in face coordinates with hair; `depth` below 1 is farther from the light."""
         easel = self.easel
         mask = easel.shape(outline, blur)
         colour = easel.person.hair_colour
         easel.canvas.paint(mask, colour, self.shade * np.float32(depth))
         easel.canvas.lighten(mask.times(self.gloss), 0.34 * depth, mix(colour, (255, 244, 226), 0.55))
-        return mask
 
     def _edge(self, v: Line) -> Line:
         """The outer half-width at each v below the temples: straight hair falls, wavy hair swings."""
@@ -57,9 +56,8 @@ class Hair:
         if person.length in ("short", "tied"):
             near = half_width(self.easel) + 1
             return near + (self.wide - near) * np.clip(-v / 24, 0, 1) ** 0.6
-        flare = (5.0 if person.length == "medium" else 8.0) * np.sin(
-            np.clip((v + 8) / (self.end + 8), 0, 1) * np.pi * 0.8
-        )
+        along = np.clip((v + 8) / (self.end + 8), 0, 1)
+        flare = (5.0 if person.length == "medium" else 8.0) * np.sin(0.8 * np.pi * along)
         swing = 3.2 * np.sin(v / 6.5 + person.strands) * np.clip((v + 8) / 30, 0, 1) if person.wavy else 0 * v
         curl = 1 - 0.3 * np.clip((v - self.end + 14) / 14, 0, 1) ** 3 if person.length == "medium" else 1.0
         return (self.wide + flare + swing) * curl
