@@ -67,6 +67,7 @@ class Delivery:
         self._client.set_tag(self._run, HEARTBEAT, f"{time.time():.0f}")
         if PRESUMED_DEAD in self._client.get_run(self._run).data.tags:
             self._client.update_run(self._run, status="RUNNING")
+            self._client.delete_tag(self._run, "reason")
             self._client.delete_tag(self._run, PRESUMED_DEAD)
         self._next_beat = time.monotonic() + HEARTBEAT_EVERY
 

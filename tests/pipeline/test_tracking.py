@@ -20,11 +20,14 @@ from sharding.errors import UserError
 FACE = np.full((8, 8, 3), 200, np.uint8)
 
 
-@pytest.fixture(params=["server", "local"])
-def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "server":
-        return str(request.getfixturevalue("mlflow_server"))
-    return tracking.local_uri(tmp_path / "runs")
+@pytest.fixture(scope="module")
+def local_store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return tracking.local_uri(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(params=["mlflow_server", "local_store"])
+def uri(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param))
 
 
 def new_run(uri: str, name: str = "a-run") -> str:
@@ -152,9 +155,10 @@ def test_infinities_become_gaps_in_charts_and_a_tag(uri: str, tmp_path: Path) ->
     assert "at position 64" in tracking.find_run(uri, run_id).tags["not finite"]
 
 
-def test_no_mistake_in_a_write_reaches_the_training_loop(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    uri = tracking.local_uri(tmp_path / "runs")
-    run_id = new_run(uri)
+def test_no_mistake_in_a_write_reaches_the_training_loop(
+    local_store: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    uri, run_id = local_store, new_run(local_store)
     writer = tracking.Writer(uri, run_id, tmp_path / "spool")
     with caplog.at_level(logging.ERROR):
         writer.metrics({"loss/generator": "much"}, 0)  # type: ignore[dict-item]

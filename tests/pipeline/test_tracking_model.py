@@ -30,10 +30,14 @@ def generator() -> Generator:
     return network.eval()
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return tracking.local_uri(tmp_path_factory.mktemp("models"))
+
+
 @pytest.fixture
-def registered(tmp_path: Path) -> tuple[str, str]:
-    uri = tracking.local_uri(tmp_path / "runs")
-    return uri, tracking.create_run(uri, "faces", "run", {})
+def registered(store: str) -> tuple[str, str]:
+    return store, tracking.create_run(store, "faces", "run", {})
 
 
 def register(uri: str, run_id: str, kid: float, identity: dict[str, str]) -> tracking.Registered:
