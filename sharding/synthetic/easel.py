@@ -53,7 +53,8 @@ class Easel:
         centre, (su, sv, height) = self.place(table[:, :2]), table[:, 2:].T[:, :, None].astype(np.float32)
         x, y = (_X - centre[:, :1].astype(np.float32)) / su, (_Y.T - centre[:, 1:].astype(np.float32)) / sv
         across, down = height * np.exp(-0.5 * x * x), np.exp(-0.5 * y * y)
-        return down.T @ (across * x / su), (down * y / sv).T @ across
+        # einsum, because BLAS would wake its threads for this: three times slower where cores are shared
+        return np.einsum("ny,nx->yx", down, across * x / su), np.einsum("ny,nx->yx", down * y / sv, across)
 
 
 def mirrored(half: ArrayLike) -> NDArray[np.float64]:
