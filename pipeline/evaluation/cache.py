@@ -9,17 +9,15 @@ import io
 import json
 import logging
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import fsspec
 import numpy as np
 import torch
-from fsspec.implementations.local import LocalFileSystem
 from torch import Tensor
 
 from pipeline.evaluation.statistics import Statistics
+from sharding.stores import Folder
 
 VERSION = "1"  # of the entry's layout and of all that lies between images and statistics
 log = logging.getLogger(__name__)
@@ -33,28 +31,32 @@ class Measurement:
     features: Tensor
 
 
+def user_folder() -> Path:
+    """Where this user's caches lie on this machine: raygan in XDG_CACHE_HOME, by default in ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "raygan"
+
+
 def default_location() -> str:
-    """RAYGAN_CACHE (a folder or an fsspec URL such as s3://bucket/raygan), else raygan in the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return os.environ.get("RAYGAN_CACHE") or str(Path(base) / "raygan")
+    """RAYGAN_CACHE (a folder, or an fsspec URL such as s3://bucket/raygan), else the user's cache folder."""
+    return os.environ.get("RAYGAN_CACHE") or str(user_folder())
 
 
 class Cache:
     """`location`: a folder or an fsspec URL."""
 
     def __init__(self, location: str | Path) -> None:
-        self._files, self._root = fsspec.core.url_to_fs(str(location))
+        self._folder = Folder(str(location))
 
     def load(self, key: dict[str, str], device: torch.device) -> Measurement | None:
         """The entry of `key`, or None if there is none; a damaged one counts as none."""
-        path = self._path(key)
+        name = self._name(key)
         try:
-            with np.load(io.BytesIO(self._files.cat_file(path)), allow_pickle=False) as entry:
+            with np.load(io.BytesIO(self._folder.read(name)), allow_pickle=False) as entry:
                 arrays = {name: torch.from_numpy(entry[name]).to(device) for name in entry.files}
         except FileNotFoundError:
             return None
         except Exception as error:  # a damaged file, or whatever an object store raises: neither may end an evaluation
-            log.warning("%s: cannot be used (%s); the real statistics are computed anew", path, error)
+            log.warning("%s/%s: cannot be used (%s); the real statistics are computed anew", self._folder, name, error)
             return None
         statistics = Statistics(len(arrays["sum"]), device)
         statistics.count = int(arrays["count"])
@@ -68,27 +70,12 @@ class Cache:
         arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
         file = io.BytesIO()
         np.savez(file, count=statistics.count, features=measurement.features.cpu().numpy(), **arrays)
-        path = self._path(key)
+        name = self._name(key)
         try:
-            self._write(path, file.getbuffer())
+            self._folder.write(name, file.getbuffer())
         except Exception as error:
-            log.warning("%s: cannot be written (%s); the real statistics are not shared", path, error)
+            log.warning("%s/%s: cannot be written (%s); the real statistics are not shared", self._folder, name, error)
 
-    def _write(self, path: str, content: memoryview) -> None:
-        if not isinstance(self._files, LocalFileSystem):
-            self._files.pipe_file(path, bytes(content))  # one PUT: an object appears whole
-            return
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=Path(path).parent, prefix=".part-", delete=False) as file:
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-
-    def _path(self, key: dict[str, str]) -> str:
+    def _name(self, key: dict[str, str]) -> str:
         digest = hashlib.sha256(json.dumps(key | {"version": VERSION}, sort_keys=True).encode()).hexdigest()
-        return f"{self._root}/real-{digest[:32]}.npz"
+        return f"real-{digest[:32]}.npz"

@@ -1,24 +1,28 @@
-"""What turns images into features, and what it is called: a score is named after the digest of its extractor."""
+"""What turns images into features, and what it is called: a score is named after its extractor's digest."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
-from pipeline.evaluation import randconv
+from pipeline.evaluation import inception, randconv
+from pipeline.evaluation.files import Preparation, load_file
+from pipeline.evaluation.weights import digest_of
 from sharding.errors import RunError, UserError
-
-KINDS = "randconv"
 
 
 @dataclass(frozen=True)
 class Extractor:
     """A frozen network from images to features, with what identifies it.
 
-    name: what its scores are called, as in fd_<name>. digest: SHA-256 of its weights. protocol: in words, how images
-    are resized and normalised. dimensions: features per image. is_fid: whether its Fréchet distance may be called
-    FID; true only for the FID Inception network with the published weights.
+    name: what its scores are called, as in fd_<name>. digest: SHA-256 of its weights. protocol: how images are resized
+    and normalised for it. dimensions: features per image. is_fid: whether its Fréchet distance may be called FID; true
+    only for the FID Inception network with the published weights.
     """
 
     name: str
@@ -42,24 +46,56 @@ class Extractor:
 
 
 def load_extractor(spec: str, device: str | torch.device = "cpu") -> Extractor:
-    """The extractor that `spec` names, on `device`.
+    """The extractor that `spec` names, on `device`. UserError if there is none, or its file cannot be used.
 
-    `randconv`: fixed random convolutions, for smoke tests; needs nothing.
+    randconv: fixed random convolutions, for smoke tests and regressions; needs nothing.
+    inception[:WEIGHTS][?protocol=tf1|pytorch_fid]: the FID network, its weights from a path, else downloaded once.
+    file:PATH[?OPTION=VALUE&...]: a network of your own; the options are the fields of `files.Preparation`.
     """
     device = torch.device(device)
+    place, _, query = spec.partition("?")
+    kind, _, path = place.partition(":")
+    options = dict(parse_qsl(query, keep_blank_values=True))
     if spec == "randconv":
         return _randconv(device)
-    raise UserError(f"extractor {spec!r} is not known; there are {KINDS}")
+    if kind == "inception":
+        return _inception(path or None, options, device)
+    if kind == "file" and path:
+        return _file(Path(path), options, device)
+    raise UserError(f"extractor {spec!r} is not known; there are randconv, inception[:WEIGHTS] and file:PATH")
 
 
 def _randconv(device: torch.device) -> Extractor:
     network = randconv.RandomConvolutions()
     digest = network.digest()
     if digest != randconv.DIGEST:
-        raise RunError(
-            f"randconv: these filters have the digest {digest[:8]}, not {randconv.DIGEST[:8]}: NumPy is broken"
-        )
+        raise RunError(f"randconv: its filters have the digest {digest[:8]}, not {randconv.DIGEST[:8]}: check NumPy")
     return Extractor("randconv", digest, "1", randconv.DIMENSIONS, False, device, frozen(network, device))
+
+
+def _inception(path: str | None, options: dict[str, str], device: torch.device) -> Extractor:
+    protocol = options.pop("protocol", "tf1")
+    if options or protocol not in inception.PROTOCOLS:
+        known = " or ".join(inception.PROTOCOLS)
+        raise UserError(f"extractor inception: its one option is protocol, which is {known}")
+    weights, digest = inception.locate(path)
+    is_fid = digest == inception.DIGEST
+    name = "inception" if is_fid else f"inception_{digest[:8]}"
+    network = frozen(inception.Inception(weights, protocol), device)
+    return Extractor(name, digest, protocol, inception.DIMENSIONS, is_fid, device, network)
+
+
+def _file(path: Path, options: dict[str, str], device: torch.device) -> Extractor:
+    lists = {name: tuple(value.split(",")) for name, value in options.items() if name in ("mean", "deviation")}
+    try:
+        preparation = Preparation.model_validate(options | lists)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"extractor file:{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    digest, protocol = digest_of(path), preparation.protocol()
+    name = "file_" + hashlib.sha256(f"{digest} {protocol}".encode()).hexdigest()[:8]
+    network, dimensions = load_file(path, preparation)
+    return Extractor(name, digest, protocol, dimensions, False, device, frozen(network, device))
 
 
 def frozen(network: nn.Module, device: torch.device) -> nn.Module:

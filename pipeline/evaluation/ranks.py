@@ -1,5 +1,7 @@
 """The few collectives that evaluation needs; in a single process, without a process group, each does nothing."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -40,3 +42,16 @@ def fail_together(error: Exception | None, device: torch.device) -> None:
         raise error
     if failed:
         raise RunError(f"evaluation failed on {int(failed)} of {world_size()} workers; their logs say why")
+
+
+def known_to_all(compute: Callable[[], Sequence[float]], count: int, device: torch.device) -> list[float]:
+    """The `count` numbers that `compute` gives on rank 0, on every rank; where it raises, all raise."""
+    values, error = torch.zeros(count, dtype=torch.float64, device=device), None
+    if rank() == 0:
+        try:
+            values = torch.tensor(compute(), dtype=torch.float64, device=device)
+        except Exception as raised:
+            error = raised
+    fail_together(error, device)
+    from_first(values)
+    return [float(value) for value in values]

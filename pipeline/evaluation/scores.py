@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,23 +19,29 @@ Generate = Callable[[int, int], Tensor]
 Batches = Callable[[int, int], Iterator[Tensor]]
 
 
-def _fid(real: Measurement, fake: Measurement) -> tuple[float, ...]:
-    return (distances.frechet(real.statistics, fake.statistics),)
+@dataclass(frozen=True)
+class Metric:
+    """The names of a metric's values, and how they follow from two measurements (real, fake)."""
+
+    names: tuple[str, ...]
+    values: Callable[[Measurement, Measurement], tuple[float, ...]]
 
 
-def _kid(real: Measurement, fake: Measurement) -> tuple[float, ...]:
-    return (distances.kid(real.features, fake.features),)
-
-
-METRICS: dict[str, tuple[tuple[str, ...], Callable[[Measurement, Measurement], tuple[float, ...]]]] = {
-    "fid": (("fd",), _fid),
-    "kid": (("kid",), _kid),
+METRICS = {
+    "fid": Metric(("fd",), lambda real, fake: (distances.frechet(real.statistics, fake.statistics),)),
+    "kid": Metric(("kid",), lambda real, fake: (distances.kid(real.features, fake.features),)),
+    "kid_subsets": Metric(
+        ("kid_subsets", "kid_subsets_deviation"),
+        lambda real, fake: distances.kid_subsets(real.features, fake.features),
+    ),
+    "pr": Metric(("precision", "recall"), lambda real, fake: distances.precision_recall(real.features, fake.features)),
+    "dc": Metric(("density", "coverage"), lambda real, fake: distances.density_coverage(real.features, fake.features)),
 }
 
 
 def score_names(metric: str, extractor: Extractor) -> tuple[str, ...]:
     """The names under which a metric's values are written: `fid` and `kid` are kept for the FID network's features."""
-    names = METRICS[metric][0]
+    names = METRICS[metric].names
     if extractor.is_fid:
         return tuple("fid" if name == "fd" else name for name in names)
     return tuple(f"{name}_{extractor.name}" for name in names)
@@ -46,7 +53,8 @@ class Evaluator:
     real: a data set's folder (of which `split` is used), a folder of images, or an .npy file. count: generated images
     per score. real_count: real images (default: `count`, or all if there are fewer). kept: KID and its like use the
     first so many features of each side, for they need features and not only sums. cache: a folder or fsspec URL
-    (default: `cache.default_location()`). generator: which weights draw the images, for the identity. batch: images
+    (default: `cache.default_location()`). generator: which weights draw the
+    images, for the identity; None where that is not known. batch: images
     per forward pass.
 
     With torch.distributed initialised, every rank calls `real` and `score`, does its share and gets the same scores.
@@ -65,20 +73,20 @@ class Evaluator:
         device: str | torch.device = "cpu",
         cache: str | Path | None = None,
         kept: int = 10_000,
-        generator: str = "ema",
+        generator: str | None = "ema",
         batch: int = 100,
     ) -> None:
         if unknown := [metric for metric in metrics if metric not in METRICS]:
             raise UserError(f"metric {unknown[0]!r} is not known; there are {', '.join(METRICS)}")
         self._images = open_images(real, split)
         self.extractor = load_extractor(extractor, device)
-        self._count, self._real_count = count, min(real_count or count, len(self._images))
-        if min(self._count, self._real_count) < 2:
+        self.count, self._real_count = count, min(real_count or count, len(self._images))
+        if min(self.count, self._real_count) < 2:
             raise UserError(f"{real}: a score needs at least 2 images on both sides; raise the count")
-        self._metrics, self._kept, self._batch = tuple(metrics), kept, batch
+        self.metrics, self._kept, self._batch = tuple(metrics), kept, batch
         self._cache = Cache(cache or default_location())
         self._real: Measurement | None = None
-        self.identity = self._real_identity() | {"generator": generator, "count": str(count)}
+        self.identity = self._real_identity() | {"count": str(count)} | ({"generator": generator} if generator else {})
 
     def _real_identity(self) -> dict[str, str]:
         extractor = self.extractor
@@ -122,17 +130,20 @@ class Evaluator:
     def score(self, generate: Generate) -> dict[str, float]:
         """Scores the images of the sample indices 0, ..., count - 1.
 
-        generate(first, count) gives the images first, ..., first + count - 1 as uint8 [count, 3, H, W] and must depend
+        `generate(first, count)` gives the images first, ..., first + count - 1, uint8 [count, 3, H, W], and must depend
         on nothing else, so that the scores do not depend on how many ranks share the work. RunError on every rank if
         it fails on one of them.
         """
+        return self.compare(self.real(), self.draw(generate))
+
+    def draw(self, generate: Generate) -> Measurement:
+        """The measurement of the generated images 0, ..., count - 1."""
 
         def batches(first: int, count: int) -> Iterator[Tensor]:
             for start in range(first, first + count, self._batch):
                 yield generate(start, min(self._batch, first + count - start))
 
-        real = self.real()
-        return self.compare(real, self.measure(batches, self._count))
+        return self.measure(batches, self.count)
 
     @torch.no_grad()
     def measure(self, batches: Batches, count: int) -> Measurement:
@@ -173,18 +184,26 @@ class Evaluator:
 
     def compare(self, real: Measurement, fake: Measurement) -> dict[str, float]:
         """The scores of one measurement against another: computed by rank 0, known to all."""
-        names = [name for metric in self._metrics for name in score_names(metric, self.extractor)]
-        device = self.extractor.device
-        values = torch.zeros(len(names), dtype=torch.float64, device=device)
-        error: Exception | None = None
-        if ranks.rank() == 0:
-            try:
-                found = [value for metric in self._metrics for value in METRICS[metric][1](real, fake)]
-                values = torch.tensor(found, dtype=torch.float64, device=device)
-            except Exception as raised:
-                error = raised
-        ranks.fail_together(error, device)
-        ranks.from_first(values)
-        if not all(map(math.isfinite, values.tolist())):
+        names = [name for metric in self.metrics for name in score_names(metric, self.extractor)]
+
+        def values() -> list[float]:
+            return [value for metric in self.metrics for value in METRICS[metric].values(real, fake)]
+
+        scores = dict(zip(names, ranks.known_to_all(values, len(names), self.extractor.device), strict=True))
+        if not all(map(math.isfinite, scores.values())):
             raise RunError(f"{self.extractor.name}: a score is not finite; the features of some image are not either")
-        return dict(zip(names, values.tolist(), strict=True))
+        return scores
+
+    def floor(self) -> tuple[int, dict[str, float]]:
+        """How real images score against other real images, and how many on each side: nothing can be much better.
+
+        Compares the first `count` real images with the next `count`, or two halves where there are not as many.
+        """
+        count = min(self.count, len(self._images) // 2)
+        if count < 2:
+            raise UserError(f"a floor needs at least 4 real images, these are {len(self._images)}")
+
+        def after(start: int) -> Measurement:
+            return self.measure(lambda first, n: self._images.batches(start + first, n, self._batch), count)
+
+        return count, self.compare(self.real() if count == self._real_count else after(0), after(count))

@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pipeline.reader import sequential
 from sharding.errors import RunError, UserError
+from sharding.manifest import Manifest
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 
@@ -29,13 +31,13 @@ class Images(Protocol):
 
 
 def open_images(location: str | Path, split: str = "train") -> Images:
-    """Opens a raygan data set (a folder with manifest.json; `split` of it), a folder of images, or an .npy file.
+    """Opens a raygan data set (a folder or URL with manifest.json; `split` of it), a folder of images, or an .npy file.
 
-    UserError if there is no such thing. Only a data set has splits; of others every image belongs to the one split.
+    UserError if there is no such thing. Only a data set has splits; of others all images are taken.
     """
     path = Path(location)
-    if (path / "manifest.json").is_file():
-        return DataSet(path, split)
+    if "://" in str(location) or (path / "manifest.json").is_file():
+        return DataSet(str(location), split)
     if path.is_dir():
         return Folder(path)
     if path.suffix == ".npy" and path.is_file():
@@ -46,13 +48,13 @@ def open_images(location: str | Path, split: str = "train") -> Images:
 class DataSet:
     """One split of a data set that raygan sharded."""
 
-    def __init__(self, folder: Path, split: str) -> None:
-        from sharding.manifest import Manifest
-
+    def __init__(self, folder: str, split: str) -> None:
         manifest = Manifest.load(folder)
         self._folder, self._split, self._length = folder, split, manifest.samples(split)
         if not self._length:
             raise UserError(f"{folder}: the split {split} is empty; choose another")
+        if manifest.size is None:
+            raise UserError(f"{folder}: its images vary in size; shard them with a size")
         size = f"{manifest.size}x{manifest.size}"
         facts = {"data": manifest.digest, "size": size, "crop": manifest.crop, "resize": manifest.resize}
         self.identity = {name: str(fact) for name, fact in facts.items()} | {"split": split}
@@ -61,9 +63,7 @@ class DataSet:
         return self._length
 
     def batches(self, first: int, count: int, batch: int) -> Iterator[Tensor]:
-        from pipeline.reader import sequential
-
-        return iter(sequential(self._folder, self._split, first, count, batch))
+        return sequential(self._folder, self._split, first, count, batch)
 
 
 class Folder:
@@ -73,7 +73,8 @@ class Folder:
         self._files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
         if not self._files:
             raise UserError(f"{folder}: no PNG, JPEG or WebP file here; give the folder that holds the images")
-        self._size = Image.open(self._files[0]).size
+        self._size: tuple[int, int] | None = None
+        self._size = self._read(self._files[0]).shape[1::-1]
         digest = hashlib.sha256()
         for path in self._files:
             digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -93,7 +94,7 @@ class Folder:
                 pixels = np.asarray(image.convert("RGB"))
         except OSError as error:
             raise RunError(f"{path}: not a readable image ({error}); remove or replace it") from error
-        if pixels.shape[1::-1] != self._size:
+        if self._size and pixels.shape[1::-1] != self._size:
             sizes = f"{pixels.shape[1]}x{pixels.shape[0]}, others are {self._size[0]}x{self._size[1]}"
             raise UserError(f"{path}: is {sizes}; give images of one size")
         return pixels

@@ -76,3 +76,58 @@ def test_kid_of_equal_distributions_is_zero_on_average() -> None:
     values = [distances.kid(normal(40, 8, 2 * seed), normal(25, 8, 2 * seed + 1)) for seed in range(200)]
     assert abs(np.mean(values)) < 4 * np.std(values) / math.sqrt(len(values))
     assert min(values) < 0 < max(values)
+
+
+def test_kid_over_subsets_is_repeatable_and_leaves_the_random_state_alone() -> None:
+    x, y = normal(30, 6, 0), normal(40, 6, 1, 1.3)
+    np.random.seed(1)
+    before = np.random.get_state()[1].copy()
+    mean, deviation = distances.kid_subsets(x, y, subsets=50, size=20)
+    assert (mean, deviation) == distances.kid_subsets(x, y, subsets=50, size=20)
+    assert np.array_equal(before, np.random.get_state()[1])
+    assert mean == pytest.approx(distances.kid(x, y), abs=4 * deviation / math.sqrt(50))
+
+
+def test_one_subset_of_everything_is_the_whole() -> None:
+    x, y = normal(20, 6, 0), normal(20, 6, 1, 1.3)
+    assert distances.kid_subsets(x, y, subsets=1) == pytest.approx((distances.kid(x, y), 0))
+
+
+def brute_radii(x: torch.Tensor, k: int) -> torch.Tensor:
+    return torch.stack([(x - row).norm(dim=1).sort().values[k] for row in x])
+
+
+@pytest.mark.parametrize("block", [4096, 7])
+def test_precision_recall_density_and_coverage_are_their_definitions(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distances, "BLOCK", block)
+    real, fake = normal(40, 3, 0), normal(30, 3, 1, 0.8, 0.7)
+    apart = torch.stack([(real - row).norm(dim=1) for row in fake])  # [fakes, reals]
+    precision = (apart <= brute_radii(real, 3)).any(1).double().mean()
+    recall = (brute_radii(fake, 3) >= apart.T).any(1).double().mean()
+    assert distances.precision_recall(real, fake) == pytest.approx((float(precision), float(recall)))
+    inside = apart < brute_radii(real, 5)
+    density, coverage = inside.double().sum() / (5 * len(fake)), inside.any(0).double().mean()
+    assert distances.density_coverage(real, fake) == pytest.approx((float(density), float(coverage)))
+
+
+def test_precision_and_recall_tell_bad_images_from_missing_ones() -> None:
+    real = normal(400, 4, 0)
+    far_too_wide, only_one_kind = normal(400, 4, 1, 4.0), normal(400, 4, 1, 0.1)
+    wide, narrow = distances.precision_recall(real, far_too_wide), distances.precision_recall(real, only_one_kind)
+    assert wide[0] < 0.3
+    assert narrow[0] > 0.9
+    assert narrow[1] < 0.1
+
+
+def test_too_few_neighbours_are_an_error() -> None:
+    with pytest.raises(ValueError, match="nearest neighbours"):
+        distances.precision_recall(normal(3, 2, 0), normal(9, 2, 0))
+
+
+def test_torch_fidelity_finds_the_same_precision_and_recall() -> None:
+    peer = pytest.importorskip("torch_fidelity.metric_prc")
+    real, fake = normal(60, 5, 0), normal(50, 5, 1, 0.9, 0.5)
+    theirs = peer.prc_features_to_metric(fake, real, verbose=False)
+    assert distances.precision_recall(real, fake) == pytest.approx((theirs["precision"], theirs["recall"]), abs=1e-6)

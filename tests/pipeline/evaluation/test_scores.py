@@ -6,21 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.evaluation.scores import Evaluator
+from pipeline.evaluation.scores import Evaluator, Generate
 from sharding.errors import RunError, UserError
-
-
-def images(count: int, seed: int, size: int = 32) -> np.ndarray:
-    """Smooth random pictures, uint8 [count, size, size, 3]."""
-    coarse = torch.from_numpy(np.random.default_rng(seed).uniform(0, 255, (count, 3, 5, 5)))
-    smooth = torch.nn.functional.interpolate(coarse, (size, size), mode="bicubic").clamp(0, 255)
-    return smooth.byte().permute(0, 2, 3, 1).contiguous().numpy()
+from tests.pipeline.evaluation.pictures import pictures
 
 
 @pytest.fixture
 def real(tmp_path: Path) -> Path:
     path = tmp_path / "real.npy"
-    np.save(path, images(300, seed=1))
+    np.save(path, pictures(300, seed=1))
     return path
 
 
@@ -28,9 +22,9 @@ def evaluator(real: Path, **settings: object) -> Evaluator:
     return Evaluator(real, **({"count": 100, "cache": real.parent / "cache"} | settings))  # type: ignore[arg-type]
 
 
-def drawn(seed: int, size: int = 32):
-    pictures = torch.from_numpy(images(300, seed, size)).permute(0, 3, 1, 2)
-    return lambda first, count: pictures[first : first + count]
+def drawn(seed: int, size: int = 32) -> Generate:
+    images = torch.from_numpy(pictures(300, seed, size)).permute(0, 3, 1, 2)
+    return lambda first, count: images[first : first + count]
 
 
 def test_scores_are_named_after_an_extractor_that_is_not_the_fid_network(real: Path) -> None:
@@ -51,8 +45,8 @@ def test_other_images_of_the_same_kind_score_better_than_noisy_ones(real: Path) 
 
 
 def test_the_real_images_themselves_score_zero(real: Path) -> None:
-    pictures = torch.from_numpy(np.load(real)).permute(0, 3, 1, 2)
-    scores = evaluator(real).score(lambda first, count: pictures[first : first + count])
+    themselves = torch.from_numpy(np.load(real)).permute(0, 3, 1, 2)
+    scores = evaluator(real).score(lambda first, count: themselves[first : first + count])
     assert scores["fd_randconv"] == pytest.approx(0, abs=1e-5)
 
 

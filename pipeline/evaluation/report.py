@@ -1,0 +1,120 @@
+"""One judgement, whole: scores, how sure they are, the best that could be had, and what they may be compared with."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor
+
+from pipeline.evaluation import bootstrap, ranks
+from pipeline.evaluation.scores import Evaluator, Generate, score_names
+from pipeline.evaluation.sources import Images, open_images
+from sharding.errors import UserError
+
+COUNT = 50_000
+DEVIATIONS = {"fid": bootstrap.frechet_deviation, "kid": bootstrap.kid_deviation}
+NORMAL_95 = 1.96
+
+
+class Report(BaseModel):
+    """What `raygan evaluate` finds. scores, intervals and floor share their names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scores: dict[str, float]
+    intervals: dict[str, tuple[float, float]]  # 95%, for other images of the same generator
+    floor: dict[str, float]  # real images against other real images
+    floor_count: int  # images on each side of the floor
+    identity: dict[str, str]
+
+    def lines(self) -> Iterator[str]:
+        """The report for a person, line by line."""
+        for name, score in self.scores.items():
+            interval = "  ({:.6g} to {:.6g})".format(*self.intervals[name]) if name in self.intervals else ""
+            yield f"{name}: {score:.6g}{interval}  real against real at {self.floor_count}: {self.floor[name]:.6g}"
+        yield "identity: " + ", ".join(f"{name} {fact}" for name, fact in self.identity.items())
+
+    def minus(self, other: "Report") -> dict[str, float]:
+        """This report's scores less the other's. UserError, naming what differs, if they have different identities.
+
+        Which weights drew the images is compared only where both know it, so that any program's images can be judged.
+        """
+        mine, theirs = self.identity, other.identity
+        names = [name for name in mine | theirs if name != "generator" or (name in mine and name in theirs)]
+        if differing := [name for name in names if mine.get(name) != theirs.get(name)]:
+            facts = "; ".join(f"{name}: {mine.get(name)} and {theirs.get(name)}" for name in differing)
+            raise UserError(f"these scores cannot be compared ({facts}); evaluate both with the same settings")
+        return {name: score - other.scores[name] for name, score in self.scores.items() if name in other.scores}
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Report":
+        """Reads what `model_dump_json` wrote. UserError if the file is missing or is something else."""
+        try:
+            return cls.model_validate_json(Path(path).read_bytes())
+        except (OSError, ValidationError) as error:
+            raise UserError(f"{path}: no report of `raygan evaluate` there; give the JSON file it wrote") from error
+
+
+def judge(
+    candidate: str | Path | Generate,
+    real: str | Path,
+    split: str = "train",
+    *,
+    extractor: str = "randconv",
+    metrics: Sequence[str] = ("fid", "kid"),
+    count: int | None = None,
+    device: str = "cpu",
+    cache: str | Path | None = None,
+    resamples: int = 50,
+    generator: str | None = None,
+    batch: int = 100,
+) -> Report:
+    """Judges a generator, or images that another program left in a folder or an .npy file.
+
+    candidate: a folder, an .npy file, or generate(first, count) as `Evaluator.score` takes it; `generator` says which
+    weights it draws with. count: images judged (default: all that are given, or 50,000 drawn). resamples: of the
+    bootstrap. The other settings are the Evaluator's. All features are kept: count x dimensions x 4 bytes. With
+    torch.distributed initialised, every rank calls this and gets the same report.
+    """
+    if callable(candidate):
+        generate, count = candidate, count or COUNT
+    else:
+        images = open_images(candidate)
+        generate, count = _given(images), count or len(images)
+        if count > len(images):
+            raise UserError(f"{candidate}: holds {len(images)} images, not {count}; lower the count")
+    evaluator = Evaluator(
+        real,
+        split,
+        extractor=extractor,
+        count=count,
+        metrics=metrics,
+        device=device,
+        cache=cache,
+        kept=count,
+        generator=generator,
+        batch=batch,
+    )
+    reals, fakes = evaluator.real(), evaluator.draw(generate)
+    scores = evaluator.compare(reals, fakes)
+    names = {
+        score_names(metric, evaluator.extractor)[0]: DEVIATIONS[metric] for metric in metrics if metric in DEVIATIONS
+    }
+
+    def deviations() -> list[float]:
+        return [deviation(reals, fakes, resamples) for deviation in names.values()]
+
+    found = ranks.known_to_all(deviations, len(names), evaluator.extractor.device)
+    intervals = {
+        name: (scores[name] - NORMAL_95 * deviation, scores[name] + NORMAL_95 * deviation)
+        for name, deviation in zip(names, found, strict=True)
+    }
+    floor_count, floor = evaluator.floor()
+    return Report(scores=scores, intervals=intervals, floor=floor, floor_count=floor_count, identity=evaluator.identity)
+
+
+def _given(images: Images) -> Generate:
+    def generate(first: int, count: int) -> Tensor:
+        return next(images.batches(first, count, count))
+
+    return generate
