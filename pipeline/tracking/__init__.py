@@ -6,6 +6,7 @@ The best generator goes into the model registry (`model`, `served`); `server` sh
 """
 
 from pipeline.tracking.client import local_uri
+from pipeline.tracking.describe import GRID, NOTE, description, log_inputs, origin
 from pipeline.tracking.model import Registered, register_generator
 from pipeline.tracking.runs import (
     RunInfo,
@@ -22,6 +23,8 @@ from pipeline.tracking.spool import undelivered
 from pipeline.tracking.writer import Flushed, Writer, flush
 
 __all__ = [
+    "GRID",
+    "NOTE",
     "Flushed",
     "Registered",
     "RunInfo",
@@ -29,11 +32,14 @@ __all__ = [
     "Writer",
     "close_dead_runs",
     "create_run",
+    "description",
     "end_run",
     "find_run",
     "flush",
     "list_runs",
     "local_uri",
+    "log_inputs",
+    "origin",
     "register_generator",
     "resume_run",
     "ui",

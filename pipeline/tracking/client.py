@@ -49,11 +49,16 @@ def client(uri: str) -> MlflowClient:
             "the tracking address holds a user or password: leave them out of it and set"
             " MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)"
         )
-    for name, value in PATIENCE.items():
-        os.environ.setdefault(name, value)
+    before_import()
     from mlflow import MlflowClient
 
     return MlflowClient(uri)
+
+
+def before_import() -> None:
+    """Sets what MLflow reads from the environment when it is imported; what the user has set stays."""
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
 
 
 def redact(text: str) -> str:

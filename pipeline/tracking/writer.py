@@ -18,6 +18,7 @@ import numpy as np
 from pipeline.tracking.client import client, redact
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.spool import Record, Spool, undelivered
+from pipeline.tracking.system import System
 from sharding.errors import RunError, UserError
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Writer:
         self._spool = Spool.beside(Path(spool).resolve(), uri, run_id)  # the worker that we replace may not be dead yet
         self._folder = self._spool.folder
         self._lost = 0
+        self._position: int | None = None  # the newest
         self._closing = threading.Event()
         self._deadline = math.inf
         self._thread = threading.Thread(target=self._deliver, name="tracking", daemon=True)
@@ -63,6 +65,7 @@ class Writer:
         """Numbers at a position; keys are in groups: loss/, discriminator/, score/, speed/, system/."""
         numbers = {NOT_IN_A_KEY.sub("_", key): float(value) for key, value in values.items()}
         self._append({"kind": "metrics", "values": numbers, "position": int(position)})
+        self._position = int(position)
 
     @_never_raises
     def image(self, key: str, image: np.ndarray, position: int) -> None:
@@ -97,6 +100,7 @@ class Writer:
 
     def _deliver(self) -> None:
         delivery: Delivery | None = None
+        system: System | None = None
         pause = GATHER
         while time.monotonic() < self._deadline:
             closing = self._closing.is_set()  # looked at first: what was written before close() is then drained
@@ -106,6 +110,9 @@ class Writer:
                 if closing:
                     break
                 delivery.beat()
+                system = system or System()
+                if self._position is not None and (values := system.read()):
+                    self.metrics(values, self._position)
                 pause = GATHER
             except Exception as error:
                 if pause == GATHER:
