@@ -1,7 +1,7 @@
 """`raygan train` around pipeline/train.py: the plan in words, the cluster, the progress."""
 
 from jobs.cluster import cluster
-from jobs.progress import progress
+from jobs.progress import console, progress
 from pipeline.config import Config, Launch
 from pipeline.runs import Run
 from pipeline.train import plan, train
@@ -30,7 +30,13 @@ def train_with_progress(config: Config, launch: Launch, resume: bool = False) ->
         cluster(cpus=launch.workers * launch.cpus_per_worker, gpus=launch.workers if launch.gpu else 0),
         progress("training") as advance,
     ):
-        return train(config, launch, resume, lambda position, values: advance(position, config.images, _words(values)))
+
+        def show(position: int, values: dict[str, float], warning: str) -> None:
+            if warning:
+                console.print(f"training: {warning}", style="yellow", markup=False, soft_wrap=True)
+            advance(position, config.images, _words(values))
+
+        return train(config, launch, resume, show)
 
 
 def _words(values: dict[str, float]) -> str:

@@ -34,10 +34,18 @@ class Header(BaseModel):
     size: int  # pixels
     data: str  # digest of the data set
     sha256: str  # of state.pt
-    scores: dict[str, float] = {}
+    identity: dict[str, str]  # of the scores: those of different identities cannot be compared
+    scores: dict[str, float]  # of the last evaluation
 
 
-def save(folder: Path, adversaries: Adversaries, position: int, data: str, scores: dict[str, float]) -> None:
+def save(
+    folder: Path,
+    adversaries: Adversaries,
+    position: int,
+    data: str,
+    identity: dict[str, str],
+    scores: dict[str, float],
+) -> None:
     """Writes the whole state into the existing `folder`; the header last, so that a folder with one is whole."""
     torch.save(adversaries.state_dict(), folder / STATE)
     header = Header(
@@ -46,6 +54,7 @@ def save(folder: Path, adversaries: Adversaries, position: int, data: str, score
         size=adversaries.size,
         data=data,
         sha256=_sha256(folder),
+        identity=identity,
         scores=scores,
     )
     (folder / HEADER).write_text(header.model_dump_json(indent=1))

@@ -15,7 +15,7 @@ from pipeline.runs import Run
 from sharding.errors import RunError, UserError
 from sharding.manifest import Manifest
 
-Progress = Callable[[int, dict[str, float]], None]  # images so far, and the newest metrics
+Progress = Callable[[int, dict[str, float], str], None]  # images so far, the newest metrics, a warning or ""
 
 SIZES = (32, 64, 128, 256)  # pixels that the networks can draw
 QUEUE_POLL_SECONDS = 0.5
@@ -160,13 +160,13 @@ def _draining(queue: Any, progress: Progress | None) -> Iterator[None]:
     def drain() -> None:
         while not done.is_set():
             try:
-                position, values = queue.get(timeout=QUEUE_POLL_SECONDS)
+                news = queue.get(timeout=QUEUE_POLL_SECONDS)
             except Empty:
                 continue
             except Exception:  # the queue's actor is gone, and the run's end will say why
                 return
             if progress is not None:
-                progress(position, values)
+                progress(*news)
 
     thread = threading.Thread(target=drain, name="progress", daemon=True)
     thread.start()
@@ -222,7 +222,12 @@ class RaySession:
     def metrics(self, values: dict[str, float], position: int) -> None:
         if self._writer is not None:
             self._writer.metrics(values, position)
-            self._queue.put_nowait((position, values))
+            self._queue.put_nowait((position, values, ""))
+
+    def warn(self, words: str, position: int) -> None:
+        if self._writer is not None:
+            self._writer.tags({"warning": words})
+            self._queue.put_nowait((position, {}, words))
 
     def image(self, name: str, image: np.ndarray, position: int) -> None:
         if self._writer is not None:

@@ -43,6 +43,9 @@ class Session(Protocol):
 
     def image(self, name: str, image: np.ndarray, position: int) -> None: ...
 
+    def warn(self, words: str, position: int) -> None:
+        """Tells the user of something that went wrong and did not end the run."""
+
     def save(self, folder: Path | None, position: int, scores: dict[str, float]) -> None:
         """Keeps the checkpoint in `folder`. Every rank calls it at the same positions; only rank 0 has a folder."""
 
@@ -95,11 +98,10 @@ def work(config: Config, shards: str, place: Place, session: Session) -> None:
             if ends or _passed(config.evaluation.every, before, position):
                 with pace.paused():
                     _show(adversaries, session, position)
-                    scores = _score(adversaries, evaluator)
-                    session.metrics({f"score/{name}": value for name, value in scores.items()}, position)
+                    scores = _score(adversaries, evaluator, session, position)
             if ends or _passed(config.checkpoints.every, before, position):
                 with pace.paused():
-                    _save(adversaries, session, position, manifest.digest, scores)
+                    _save(adversaries, session, position, manifest.digest, evaluator.identity, scores)
 
 
 def _passed(every: int, before: int, after: int) -> bool:
@@ -126,17 +128,31 @@ def _show(adversaries: Adversaries, session: Session, position: int) -> None:
         session.image("faces", grid(faces, GRID_COLUMNS).numpy(), position)
 
 
-def _score(adversaries: Adversaries, evaluator: Evaluator) -> dict[str, float]:
+def _score(adversaries: Adversaries, evaluator: Evaluator, session: Session, position: int) -> dict[str, float]:
+    """Every rank gets the same scores. An evaluation that fails, on any rank, is said so and ends nothing."""
     faces = _averaged_faces(adversaries)
-    return evaluator.score(lambda first, count: faces.draw(first, count, Purpose.EVALUATION))
+    try:
+        scores = evaluator.score(lambda first, count: faces.draw(first, count, Purpose.EVALUATION))
+    except RunError as e:
+        session.warn(f"the evaluation at {position:,} images failed: {e}", position)
+        return {}
+    session.metrics({f"score/{name}": value for name, value in scores.items()}, position)
+    return scores
 
 
-def _save(adversaries: Adversaries, session: Session, position: int, data: str, scores: dict[str, float]) -> None:
+def _save(
+    adversaries: Adversaries,
+    session: Session,
+    position: int,
+    data: str,
+    identity: dict[str, str],
+    scores: dict[str, float],
+) -> None:
     if not adversaries.place.leads:
         session.save(None, position, scores)
         return
     with tempfile.TemporaryDirectory(prefix="raygan-checkpoint-") as name:
-        checkpoint.save(Path(name), adversaries, position, data, scores)
+        checkpoint.save(Path(name), adversaries, position, data, identity, scores)
         session.save(Path(name), position, scores)
 
 

@@ -19,6 +19,7 @@ class PlainSession:
         self.folder, self.start, self.killed_at = folder, start, killed_at
         self.points: list[tuple[int, dict[str, float]]] = []
         self.images: list[tuple[int, np.ndarray]] = []
+        self.warnings: list[tuple[int, str]] = []
 
     def checkpoint(self, position: int) -> Path:
         return self.folder / f"checkpoint_{position:012d}"
@@ -32,6 +33,9 @@ class PlainSession:
 
     def image(self, name: str, image: np.ndarray, position: int) -> None:
         self.images.append((position, image))
+
+    def warn(self, words: str, position: int) -> None:
+        self.warnings.append((position, words))
 
     def save(self, folder: Path | None, position: int, scores: dict[str, float]) -> None:
         assert folder is not None

@@ -16,7 +16,9 @@ from sharding.errors import RunError, UserError
 def saved(tmp_path: Path) -> tuple[Path, Adversaries]:
     adversaries = Adversaries(smoke(), 32, Place())
     adversaries.step(torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8), 0)
-    checkpoint.save(tmp_path, adversaries, 16, data="d1", scores={"fd_randconv": 2.5})
+    checkpoint.save(
+        tmp_path, adversaries, 16, data="d1", identity={"extractor": "randconv"}, scores={"fd_randconv": 2.5}
+    )
     return tmp_path, adversaries
 
 

@@ -38,7 +38,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def resumed(shards: Path, place: Path) -> runs.Run:
     """A run of 1,024 images that was resumed to 2,048, never disturbed otherwise."""
     seen: list[int] = []
-    train(config(1024), launch(shards, place, "calm"), progress=lambda position, values: seen.append(position))
+    train(config(1024), launch(shards, place, "calm"), progress=lambda position, values, warning: seen.append(position))
     assert runs.newest_checkpoint(place, "calm") == place / "calm" / "checkpoint_000000001024"
     assert seen == sorted(seen)
     assert seen[-1] == 1024

@@ -8,8 +8,10 @@ import torch
 from pipeline import checkpoint
 from pipeline.adversarial import Adversaries
 from pipeline.config import Config, smoke
+from pipeline.evaluation.scores import Evaluator
 from pipeline.place import Place
 from pipeline.worker import NotFiniteError, Pace, work
+from sharding.errors import RunError
 from tests.pipeline.sessions import KilledError, PlainSession
 
 
@@ -68,11 +70,20 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
     with torch.no_grad():
         next(poisoned.generator.parameters()).fill_(torch.nan)
     (tmp_path / "start").mkdir()
-    checkpoint.save(tmp_path / "start", poisoned, 64, data="", scores={})
+    checkpoint.save(tmp_path / "start", poisoned, 64, data="", identity={}, scores={})
     session = PlainSession(tmp_path / "run", start=tmp_path / "start")
     with pytest.raises(NotFiniteError, match=r"is nan at 128 images; lower the learning rates"):
         trained(shards, session, config())
     assert not list((tmp_path / "run").glob("*"))
+
+
+def test_an_evaluation_that_fails_is_said_and_ends_nothing(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Evaluator, "score", lambda *_: (_ for _ in ()).throw(RunError("no space left")))
+    session = trained(shards, PlainSession(tmp_path), config())
+    assert session.warnings == [(at, f"the evaluation at {at} images failed: no space left") for at in (128, 256)]
+    assert checkpoint.read_header(session.checkpoint(256)).scores == {}
 
 
 def test_the_pace_leaves_pauses_out(monkeypatch: pytest.MonkeyPatch) -> None:
