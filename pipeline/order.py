@@ -53,11 +53,6 @@ class Order:
         if window < 1 or lanes < 1:
             raise UserError(f"window ({window} shards) and lanes ({lanes}) must be at least 1")
         self.seed, self.window, self.lanes = seed, window, min(lanes, self.samples)
-        # The first samples % lanes lanes take one turn more per epoch, so theirs are the longer stretches.
-        whole, longer = divmod(self.samples, self.lanes)
-        self._sizes = np.full(self.lanes, whole, np.int64)
-        self._sizes[:longer] += 1
-        self._cuts = np.concatenate([np.zeros(1, np.int64), self._sizes.cumsum()])
         self._opened: dict[int, _Lane] = {}
 
     def batch(self, position: int, size: int) -> Samples:
@@ -67,9 +62,7 @@ class Order:
     def slice(self, position: int, size: int, rank: int, world_size: int) -> Samples:
         """What `rank` of `world_size` takes of the global batch: elements size*rank//world_size up to the next's."""
         taken = [self._lane(lane).take(first, n) for lane, first, n in self.spans(position, size, rank, world_size)]
-        if not taken:
-            return np.empty(0, np.int32), np.empty(0, np.int32)
-        return np.concatenate([shard for shard, _ in taken]), np.concatenate([row for _, row in taken])
+        return _joined([shard for shard, _ in taken]), _joined([row for _, row in taken])
 
     def coins(self, position: int, size: int, rank: int = 0, world_size: int = 1) -> NDArray[np.bool_]:
         """A fair coin for every element of `slice`, bool [n]; a turn keeps its coin whatever batch it falls into."""
@@ -81,15 +74,16 @@ class Order:
         """The turns that make up a rank's slice of a global batch, in the slice's order."""
         if position < 0 or size < 1 or not 0 <= rank < world_size:
             raise UserError(f"no slice at position {position} of a batch of {size} for rank {rank} of {world_size}")
-        first, last = self._turns(position), self._turns(position + size)
-        ends = (last - first).cumsum()
-        starts = ends - (last - first)
         low, high = size * rank // world_size, size * (rank + 1) // world_size
-        begin, end = np.clip(starts, low, high), np.clip(ends, low, high)
-        return [
-            Span(lane, int(first[lane] + begin[lane] - starts[lane]), int(end[lane] - begin[lane]))
-            for lane in np.flatnonzero(end > begin).tolist()
-        ]
+        spans, at = [], 0
+        for lane in range(self.lanes):
+            first = self._turns(position, lane)
+            count = self._turns(position + size, lane) - first
+            begin, end = max(at, low), min(at + count, high)
+            if begin < end:
+                spans.append(Span(lane, first + begin - at, end - begin))
+            at += count
+        return spans
 
     def upcoming(self, position: int, size: int, rank: int, world_size: int) -> list[int]:
         """The shards that `rank` reads from: those of its lanes' present windows, then those of the next windows."""
@@ -100,15 +94,19 @@ class Order:
         shards = [lane.shards_of(window) for (lane, _), window in zip(lanes * 2, present + following, strict=True)]
         return list(dict.fromkeys(np.concatenate([np.empty(0, np.int64), *shards]).tolist()))
 
-    def _turns(self, position: int) -> NDArray[np.int64]:
-        """How many turns each lane has had before `position`."""
+    def _turns(self, position: int, lane: int) -> int:
+        """How many turns a lane has had before `position`."""
         epoch, offset = divmod(position, self.samples)
-        before_each = np.arange(self.lanes - 1, -1, -1)
-        return epoch * self._sizes + (offset + before_each) // self.lanes
+        return epoch * self._size(lane) + (offset + self.lanes - 1 - lane) // self.lanes
+
+    def _size(self, lane: int) -> int:
+        """The samples of a lane. The first samples % lanes lanes have one turn more per epoch than the others."""
+        return self.samples // self.lanes + (lane < self.samples % self.lanes)
 
     def _lane(self, number: int) -> "_Lane":
         if number not in self._opened:
-            first, last = int(self._cuts[number]), int(self._cuts[number + 1])
+            first = number * (self.samples // self.lanes) + min(number, self.samples % self.lanes)
+            last = first + self._size(number)
             shards = np.arange(np.searchsorted(self._ends, first, "right"), np.searchsorted(self._ends, last) + 1)
             starts = self._ends[shards] - self._counts[shards]
             rows = np.maximum(first - starts, 0)
@@ -156,7 +154,7 @@ class _Lane:
             shards.append(shard[part])
             rows.append(row[part])
             first, count = window.start + part.stop, count - (part.stop - part.start)
-        return np.concatenate(shards), np.concatenate(rows)
+        return _joined(shards), _joined(rows)
 
     def window_at(self, turn: int) -> Window:
         """The window that `turn` falls into."""
@@ -190,3 +188,7 @@ class _Lane:
         piece = np.searchsorted(ends, shuffled, "right")
         row = shuffled - (ends - counts)[piece] + self._rows[pieces][piece]
         return self._shards[pieces][piece].astype(np.int32), row.astype(np.int32)
+
+
+def _joined(parts: list[NDArray[np.int32]]) -> NDArray[np.int32]:
+    return np.concatenate(parts) if parts else np.empty(0, np.int32)

@@ -2,9 +2,9 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Generic, NamedTuple, TypeVar
 
 from sharding.errors import RunError
 
@@ -21,11 +21,12 @@ class Prefetch(Generic[T]):
 
     def __init__(self, source: Iterator[T], ahead: int, name: str, patience: float = PATIENCE) -> None:
         self.waited = 0.0
-        self._source, self._ahead, self._name, self._patience = source, ahead, name, patience
-        self._ready: deque[T] = deque()
-        self._failure: BaseException | None = None
-        self._closed = False
-        self._changed = threading.Condition()
+        self._source, self._name, self._patience = source, name, patience
+        self._ready: SimpleQueue[T | _Ended] = SimpleQueue()
+        self._wanted: SimpleQueue[bool] = SimpleQueue()  # one True for each item that may be made; False ends it
+        self._ended: BaseException | None = None
+        for _ in range(ahead):
+            self._wanted.put(True)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -34,42 +35,45 @@ class Prefetch(Generic[T]):
 
     def __next__(self) -> T:
         started = time.perf_counter()
-        with self._changed:
-            came = self._changed.wait_for(lambda: self._failure or self._closed or self._ready, self._patience)
+        if self._ended:
+            raise self._ended
+        try:
+            item = self._ready.get(timeout=self._patience)
+        except Empty:
+            raise RunError(
+                f"{self._name}: nothing came for {self._patience:.0f} s; is the storage still there?"
+            ) from None
+        finally:
             self.waited += time.perf_counter() - started
-            if self._failure:
-                raise self._failure
-            if self._closed:
-                raise RunError(f"{self._name} is closed")
-            if not came:
-                raise RunError(f"{self._name}: nothing came for {self._patience:.0f} s; is the storage still there?")
-            item = self._ready.popleft()
-            self._changed.notify_all()
+        if isinstance(item, _Ended):
+            raise item.reason
+        self._wanted.put(True)
         return item
 
     @property
     def ready(self) -> int:
         """Items that can be taken without waiting, at most `ahead`; the thread rests while there are as many."""
-        return len(self._ready)
+        return self._ready.qsize()
 
     def close(self) -> None:
         """Stops the thread; one that hangs in the storage is left behind after some seconds."""
-        with self._changed:
-            self._closed = True
-            self._ready.clear()
-            self._changed.notify_all()
+        self._end(RunError(f"{self._name} is closed"))
+        self._wanted.put(False)
         self._thread.join(5)
 
     def _run(self) -> None:
         try:
-            for item in self._source:
-                with self._changed:
-                    self._ready.append(item)
-                    self._changed.notify_all()
-                    self._changed.wait_for(lambda: self._closed or len(self._ready) < self._ahead)
-                    if self._closed:
-                        return
+            while self._wanted.get() and not self._ended:
+                self._ready.put(next(self._source))
         except BaseException as failure:  # whatever it is, it must end the run, not this thread alone
-            with self._changed:
-                self._failure = failure
-                self._changed.notify_all()
+            self._end(failure)
+
+    def _end(self, reason: BaseException) -> None:
+        self._ended = self._ended or reason
+        self._ready.put(_Ended(self._ended))
+
+
+class _Ended(NamedTuple):
+    """Wakes a taker that waits."""
+
+    reason: BaseException

@@ -1,6 +1,7 @@
 """A split's shards as one set of rows: opened when first read, and watched while they are read."""
 
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.cache import ShardCache
 from pipeline.decode import Decoder
+from pipeline.gather import gather
 from sharding.errors import RunError, UserError
 from sharding.manifest import Manifest, ShardEntry
 from sharding.shard import Shard, open_shard
@@ -19,6 +21,7 @@ from sharding.stores import Folder
 T = TypeVar("T", bound=np.generic)
 Bytes = NDArray[np.uint8]
 Numbers = NDArray[np.int32]
+LOOK_EVERY = 0.005  # seconds; a training step takes longer, a benchmark without one does not spend its time here
 
 
 class Shards:
@@ -26,7 +29,7 @@ class Shards:
 
     At most `most_open` of them are open at a time. Every read first looks whether the files that it touches are still
     the ones that were opened: a memory map answers for the end that a file has lost with SIGBUS, not an exception. A
-    file cut short within the microseconds after the look still kills the process; check_lengths() then finds it.
+    file cut short within the milliseconds after the look still kills the process; check_lengths() then finds it.
     Remote shards are read from copies in `cache_folder`, at most `cache_bytes` of them.
     """
 
@@ -47,6 +50,7 @@ class Shards:
         self.size = self.manifest.size
         self._most_open = most_open
         self._open: OrderedDict[int, _Opened] = OrderedDict()
+        self._addresses = np.zeros(len(self.entries), np.int64)  # of the first image of each open, strided shard
         self._decoder = None if self.manifest.encoding == "npy" else Decoder(self.manifest)
         where = Folder(folder)
         self._local = where.local
@@ -58,13 +62,14 @@ class Shards:
 
     def images(self, shard: Numbers, row: Numbers, out: Bytes) -> None:
         """Copies the images at these shards and rows into `out`, uint8 [n, size, size, 3]."""
-        places = list(zip(shard.tolist(), row.tolist(), strict=True))
         opened = self._watched(shard)
         if self._decoder is None:
-            views = {number: shard.pixels for number, shard in opened.items()}
-            for image, (number, index) in zip(out, places, strict=True):
-                image[...] = views[number][index]
+            if (row >= self.counts[shard]).any() or (row < 0).any():
+                raise IndexError("a row beyond the end of its shard")
+            stride = next(iter(opened.values())).pixels.strides[0] if opened else 0
+            gather(self._addresses[shard] + row.astype(np.int64) * stride, out.reshape(len(out), -1))
             return
+        places = list(zip(shard.tolist(), row.tolist(), strict=True))
         damaged = self._decoder.decode([(opened[number], index) for number, index in places], out)
         if damaged is not None:
             number, index = places[damaged]
@@ -116,27 +121,31 @@ class Shards:
 
     def _watched(self, numbers: Numbers) -> dict[int, Shard]:
         """These shards, open, after a look at their files."""
-        needed = {}
+        needed, now = {}, time.monotonic()
         for number in set(numbers.tolist()):
             opened = self._open.get(number)
             if opened is None:
-                opened = self._open[number] = self._opened(self.entries[number])
+                opened = self._open[number] = self._opened(number)
                 if len(self._open) > self._most_open:
                     self._open.popitem(last=False)
             else:
                 self._open.move_to_end(number)
-                opened.check()
+                opened.check(now)
             needed[number] = opened.shard
         return needed
 
-    def _opened(self, entry: ShardEntry) -> "_Opened":
+    def _opened(self, number: int) -> "_Opened":
+        entry = self.entries[number]
         if self._cache is not None:
-            return _Opened(self._cache.use(entry, lambda path: open_shard(path, entry, self.manifest)), None)
-        assert self._local is not None
-        path = self._local / entry.name
-        looked = _look_at(path, entry.bytes)
-        opened = _Opened(open_shard(path, entry, self.manifest), looked)
-        opened.check()
+            opened = _Opened(self._cache.use(entry, lambda path: open_shard(path, entry, self.manifest)), None)
+        else:
+            assert self._local is not None
+            path = self._local / entry.name
+            looked = _look_at(path, entry.bytes)
+            opened = _Opened(open_shard(path, entry, self.manifest), looked)
+            opened.check(time.monotonic())
+        if self._decoder is None:
+            self._addresses[number] = opened.shard.pixels.ctypes.data
         return opened
 
 
@@ -161,17 +170,21 @@ class _Look(NamedTuple):
     number: int
 
 
-class _Opened(NamedTuple):
+class _Opened:
     """An open shard, and what its file looked like then; None for a copy of our own, which may make room for others."""
 
-    shard: Shard
-    looked: _Look | None
+    def __init__(self, shard: Shard, looked: _Look | None) -> None:
+        self.shard, self._looked, self._at = shard, looked, 0.0
 
-    def check(self) -> None:
+    def check(self, now: float) -> None:
         """Raises RunError if the file is not the one that was opened."""
-        path, looked = self.shard.path, self.looked
-        if looked is not None and _look_at(path, looked.size) != looked:
-            raise RunError(f"{path}: changed while it was read; leave shards alone while runs use them, and resume")
+        if self._looked is None or now - self._at < LOOK_EVERY:
+            return
+        if _look_at(self.shard.path, self._looked.size) != self._looked:
+            raise RunError(
+                f"{self.shard.path}: changed while it was read; leave shards alone while runs use them, and resume"
+            )
+        self._at = now
 
 
 def _look_at(path: Path, size: int) -> _Look:
