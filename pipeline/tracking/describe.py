@@ -31,7 +31,7 @@ def origin(command: str) -> dict[str, str]:
     commit = get_git_commit(str(Path(__file__).parent))
     code = {"mlflow.source.git.commit": commit} if commit else {}
     return {
-        "mlflow.source.name": redact(command),
+        "mlflow.source.name": " ".join(command.split()[:2]),  # its column shows what follows the last slash
         "mlflow.source.type": "JOB" if "RAY_JOB_ID" in os.environ else "LOCAL",
         "mlflow.user": getpass.getuser(),
         "version": version("raygan"),

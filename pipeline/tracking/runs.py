@@ -16,6 +16,7 @@ from pipeline.tracking.client import client, local_folder, redact
 from pipeline.tracking.delivery import HEARTBEAT, PRESUMED_DEAD
 from pipeline.tracking.liveness import death_of, this_driver
 from pipeline.tracking.spool import Spool
+from pipeline.tracking.view import saved_view
 from pipeline.tracking.writer import first_line
 from sharding.errors import UserError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 DRIVER = "raygan.driver"
 PARENT = "mlflow.parentRunId"
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens the pages for training, not those for agents
 PARAMETERS_PER_REQUEST = 100  # MLflow's limit
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -170,7 +172,8 @@ def _experiment_id(server: MlflowClient, uri: str, name: str) -> str:
     if (found := server.get_experiment_by_name(name)) is None:
         folder = local_folder(uri)
         try:
-            return str(server.create_experiment(name, (folder / "artifacts").as_uri() if folder else None))
+            artifacts = (folder / "artifacts").as_uri() if folder else None
+            return str(server.create_experiment(name, artifacts, KIND | saved_view()))
         except RestException:  # another driver was quicker
             found = server.get_experiment_by_name(name)
     if found.lifecycle_stage == "deleted":
