@@ -7,13 +7,14 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sharding.celeba import Source, open_source
+from sharding.celeba import open_source
 from sharding.errors import RunError, UserError
 from sharding.journal import Journal, Reject, Written
 from sharding.lock import LEASE, Lock, locked
 from sharding.manifest import SPLITS, Crop, Encoding, Manifest, Resize, ShardEntry
 from sharding.plan import PlannedShard, limited, plan
 from sharding.shard import sha256
+from sharding.source import Source
 from sharding.stores import Folder
 from sharding.writer import write_shard
 

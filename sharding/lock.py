@@ -75,7 +75,8 @@ class _LeasedLock(Lock):
             self._renewed = time.monotonic()
 
     def release(self) -> None:
-        self._folder.remove(_NAME)
+        with contextlib.suppress(OSError):  # a store that is gone; the lease ends by itself
+            self._folder.remove(_NAME)
 
 
 def _ourselves() -> bytes:

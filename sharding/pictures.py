@@ -8,7 +8,7 @@ from typing import Protocol
 from sharding.annotations import PICTURES
 from sharding.errors import UserError
 from sharding.images import ImageError
-from sharding.stores import Folder, buffered
+from sharding.stores import Folder
 
 
 class Pictures(Protocol):
@@ -57,20 +57,19 @@ class ZipPictures:
     def sizes(self) -> dict[str, int]:
         """Raises UserError if the file is no zip, or cut short."""
         try:
-            members = _open_zip(self.folder.location, self.name).infolist()
+            members = _open_zip(self.folder, self.name).infolist()
         except zipfile.BadZipFile as error:
             raise UserError(f"{self.folder}/{self.name}: not a whole zip ({error}); download it again") from error
         return dict(sorted((member.filename, member.file_size) for member in members if is_picture(member.filename)))
 
     def read(self, name: str) -> bytes:
         try:
-            return _open_zip(self.folder.location, self.name).read(name)
+            return _open_zip(self.folder, self.name).read(name)
         except (zipfile.BadZipFile, zlib.error) as error:
             raise ImageError(f"damaged in the zip: {error}") from error
 
 
 @functools.lru_cache(maxsize=2)
-def _open_zip(location: str, name: str) -> zipfile.ZipFile:
+def _open_zip(folder: Folder, name: str) -> zipfile.ZipFile:
     """Kept open for the life of a worker: reading the directory of CelebA's zip takes about a second."""
-    handle = Folder(location).open(name)
-    return zipfile.ZipFile(handle if Folder(location).local else buffered(handle))
+    return zipfile.ZipFile(folder.open(name))

@@ -1,7 +1,6 @@
 """A folder in the local file system or in any store that fsspec knows: s3://, gs://, az://, hf://, memory://."""
 
 import contextlib
-import io
 import os
 import secrets
 import shutil
@@ -36,6 +35,12 @@ class Folder:
     def __reduce__(self) -> tuple[Any, ...]:
         return Folder, (self.location, self._fs)  # with the settings that fsspec found here, which a worker may lack
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Folder) and other.location == self.location
+
+    def __hash__(self) -> int:
+        return hash(self.location)
+
     def __str__(self) -> str:
         return self.location
 
@@ -66,7 +71,8 @@ class Folder:
                 return {}, ()
             return files, tuple(entry.name for entry in entries if entry.is_dir())
         try:
-            found = self._fs.ls(self._root, detail=True, refresh=True)
+            with _store_errors():
+                found = self._fs.ls(self._root, detail=True, refresh=True)
         except (FileNotFoundError, NotADirectoryError):
             return {}, ()
         found = [
@@ -79,19 +85,26 @@ class Folder:
 
     def is_file(self) -> bool:
         """Whether the location itself is a file."""
-        return self.local.is_file() if self.local is not None else bool(self._fs.isfile(self._root))
+        if self.local is not None:
+            return self.local.is_file()
+        with _store_errors():
+            return bool(self._fs.isfile(self._root))
 
     def exists(self) -> bool:
         """Whether anything is there."""
-        return self.local.exists() if self.local is not None else bool(self._fs.exists(self._root))
+        if self.local is not None:
+            return self.local.exists()
+        with _store_errors():
+            return bool(self._fs.exists(self._root))
 
     def size(self, name: str) -> int | None:
         """Bytes of a file, or None if there is no such file."""
         try:
             if self.local is not None:
                 return (self.local / name).stat().st_size
-            self._fs.invalidate_cache(self._root)
-            return int(self._fs.size(self._at(name)))
+            with _store_errors():
+                self._fs.invalidate_cache(self._root)
+                return int(self._fs.size(self._at(name)))
         except FileNotFoundError:
             return None
 
@@ -99,7 +112,8 @@ class Folder:
         """The whole file. Raises OSError."""
         if self.local is not None:
             return (self.local / name).read_bytes()
-        return bytes(self._fs.cat_file(self._at(name)))
+        with _store_errors():
+            return bytes(self._fs.cat_file(self._at(name)))
 
     @contextlib.contextmanager
     def on_disk(self, name: str) -> Iterator[Path]:
@@ -109,7 +123,10 @@ class Folder:
             return
         with tempfile.TemporaryDirectory() as temporary:
             path = Path(temporary) / name
-            with contextlib.suppress(FileNotFoundError):  # as locally, the one who opens the path finds it missing
+            with (
+                contextlib.suppress(FileNotFoundError),
+                _store_errors(),
+            ):  # as locally, the one who opens the path finds it missing
                 self._fs.get_file(self._at(name), str(path))
             yield path
 
@@ -124,7 +141,8 @@ class Folder:
         """Writes a file of these bytes-like parts, whole or not at all. Raises OSError (a full disk, a lost store)."""
         if self.local is None:
             joined = parts[0] if len(parts) == 1 else b"".join(parts)
-            self._fs.pipe_file(self._at(name), bytes(joined))
+            with _store_errors():
+                self._fs.pipe_file(self._at(name), bytes(joined))
             return
         self.local.mkdir(parents=True, exist_ok=True)
         temporary = self.local / f".{name}.{secrets.token_hex(4)}.tmp"
@@ -153,14 +171,15 @@ class Folder:
         """Writes a file unless there is one already; says whether it did."""
         assert self.local is None, "local folders are locked by the operating system"
         try:
-            self._fs.pipe_file(self._at(name), data, mode="create")
+            with _store_errors():
+                self._fs.pipe_file(self._at(name), data, mode="create")
         except FileExistsError:
             return False
         return True
 
     def remove(self, name: str) -> None:
         """Removes a file if it is there."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), _store_errors():
             if self.local is not None:
                 (self.local / name).unlink()
             else:
@@ -178,6 +197,17 @@ class Folder:
         return (name for name in self.list()[0] if name.startswith(".") and name.endswith(".tmp"))
 
 
+@contextlib.contextmanager
+def _store_errors() -> Iterator[None]:
+    """Whatever else a store's library raises becomes the ConnectionError that it means."""
+    try:
+        yield
+    except (OSError, ImportError):
+        raise
+    except Exception as error:
+        raise ConnectionError(f"{type(error).__name__}: {error}") from error
+
+
 def _connect(location: str, store: Any) -> tuple[Any, str]:
     import fsspec
 
@@ -192,8 +222,3 @@ def _connect(location: str, store: Any) -> tuple[Any, str]:
             f"{location}: no store is known for {protocol}://; use a path, s3://, gs://, az:// or hf://"
         ) from error
     return fs, str(root).rstrip("/")
-
-
-def buffered(handle: IO[bytes], bytes_ahead: int = 1 << 20) -> io.BufferedReader:
-    """Wraps a handle so that small reads near each other cost one read of the store."""
-    return io.BufferedReader(handle, bytes_ahead)  # type: ignore[arg-type]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sharding.celeba import Source
 from sharding.images import ImageError, crop_centre, decode, encode, resized
 from sharding.journal import Journal, Reject, Written
 from sharding.layout import Annotation, Layout
 from sharding.manifest import ShardEntry
 from sharding.plan import PlannedShard, rows_of
 from sharding.shard import moments, sha256
+from sharding.source import Source
 from sharding.tar import BLOCK, END, MODE, OWNER, Bytes, padded
 
 if TYPE_CHECKING:
