@@ -38,6 +38,8 @@ WARM_UP = 640  # images
 class Silent:
     """A Session that keeps the pace alone."""
 
+    stopping = False
+
     def __init__(self) -> None:
         self.paces: list[float] = []
 

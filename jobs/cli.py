@@ -214,5 +214,5 @@ def main(tokens: Sequence[str] | None = None) -> None:
         fail(2, str(e))
     except RunError as e:
         fail(1, str(e))
-    except KeyboardInterrupt:
-        fail(130, "interrupted; what was finished is kept, and the same command goes on from there")
+    except KeyboardInterrupt as e:
+        fail(130, str(e) or "interrupted; what was finished is kept, and the same command goes on from there")

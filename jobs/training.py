@@ -3,6 +3,7 @@
 from jobs.cluster import cluster
 from jobs.progress import console, progress
 from pipeline.config import Config, Launch
+from pipeline.desk import News
 from pipeline.runs import Run
 from pipeline.train import plan, train
 
@@ -31,10 +32,10 @@ def train_with_progress(config: Config, launch: Launch, resume: bool = False) ->
         progress("training") as advance,
     ):
 
-        def show(position: int, values: dict[str, float], warning: str) -> None:
-            if warning:
-                console.print(f"training: {warning}", style="yellow", markup=False, soft_wrap=True)
-            advance(position, config.images, _words(values))
+        def show(news: News) -> None:
+            if news.warning:
+                console.print(f"training: {news.warning}", style="yellow", markup=False, soft_wrap=True)
+            advance(news.position, config.images, _words(news.metrics))
 
         return train(config, launch, resume, show)
 

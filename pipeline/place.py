@@ -45,3 +45,7 @@ class Place:
         if self.world_size > 1:
             dist.all_reduce(values)
         return values
+
+    def any(self, wish: bool) -> bool:
+        """Whether any rank wishes it; all get the same answer."""
+        return bool(self.sum(torch.tensor(float(wish), device=self.device)) > 0)

@@ -1,24 +1,27 @@
 """Ray Train: a configuration becomes a TorchTrainer, its workers run worker.py, and a result comes back."""
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
-from queue import Empty
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from pipeline import runs, tracking
 from pipeline.config import Config, Launch
+from pipeline.desk import Desk, News
 from pipeline.runs import Run
 from sharding.errors import RunError, UserError
 from sharding.manifest import Manifest
 
-Progress = Callable[[int, dict[str, float], str], None]  # images so far, the newest metrics, a warning or ""
+Progress = Callable[[News], None]
 
 SIZES = (32, 64, 128, 256)  # pixels that the networks can draw
-QUEUE_POLL_SECONDS = 0.5
+POLL_SECONDS = 0.5
 CLOSE_SECONDS = 60.0  # that rank 0 waits at its end for what MLflow has not taken yet
 
 
@@ -43,14 +46,16 @@ def plan(config: Config, launch: Launch) -> Manifest:
 def train(config: Config, launch: Launch, resume: bool = False, progress: Progress | None = None) -> Run:
     """Trains to the end, on the Ray cluster that the caller is connected to. Raises UserError and RunError.
 
+    The first SIGINT or SIGTERM stops the run with a checkpoint and KeyboardInterrupt, which says how to go on.
     With `resume` the run of that name goes on from its newest checkpoint.
     """
     run = _resumed(config, launch) if resume else _created(config, launch)
     try:
         _fit(run, launch, progress)
-    except KeyboardInterrupt:
-        _end(run, launch, "KILLED", "interrupted")
-        raise RunError(f"run {run.name} was interrupted; {_what_remains(run, launch.runs)}") from None
+    except KeyboardInterrupt as e:
+        words = str(e) or f"run {run.name} was interrupted; {_what_remains(run, launch.runs)}"
+        _end(run, launch, "KILLED", words)
+        raise KeyboardInterrupt(words) from None
     except BaseException as e:
         _end(run, launch, "FAILED", str(e) or type(e).__name__)
         raise
@@ -106,16 +111,15 @@ def _spool(run: Run, folder: Path) -> Path:
 def _fit(run: Run, launch: Launch, progress: Progress | None) -> None:
     import ray.train
     from ray.train.torch import TorchTrainer
-    from ray.util.queue import Queue
 
-    queue = Queue(actor_options={"num_cpus": 0})
+    desk = ray.remote(num_cpus=0)(Desk).remote()
     resources = {"CPU": float(launch.cpus_per_worker), "GPU": float(launch.gpu)}
     trainer = TorchTrainer(
         _ray_worker,
         train_loop_config={
             "run": run.model_dump_json(),
             "runs": str(launch.runs.resolve()),
-            "queue": queue,
+            "desk": desk,
             "threads": launch.cpus_per_worker,
         },
         scaling_config=ray.train.ScalingConfig(
@@ -128,19 +132,68 @@ def _fit(run: Run, launch: Launch, progress: Progress | None) -> None:
             failure_config=ray.train.FailureConfig(max_failures=launch.max_failures),
         ),
     )
-    with _draining(queue, progress):
+    try:
+        outcome = _relaying(trainer.fit, desk, progress).return_value
+    except ray.train.TrainingFailedError as e:
+        raise RunError(_cause(e, run, launch.runs)) from e
+    if isinstance(outcome, str):
+        raise RunError(f"{outcome}; {_what_remains(run, launch.runs)}")
+    if outcome < run.config.images:
+        raise KeyboardInterrupt(f"run {run.name} was stopped at {outcome:,} images; {_what_remains(run, launch.runs)}")
+
+
+def _relaying(fit: Callable[[], Any], desk: Any, progress: Progress | None) -> Any:
+    """Runs `fit` in a thread, where Ray leaves the signals to us, and relays between the user and the workers."""
+    import ray
+
+    future: Future[Any] = Future()
+
+    def run() -> None:
         try:
-            result = trainer.fit()
-        except ray.train.TrainingFailedError as e:
-            raise RunError(_cause(e, run, launch.runs)) from e
-    if result.return_value is not None:
-        raise RunError(f"{result.return_value}; {_what_remains(run, launch.runs)}")
+            future.set_result(fit())
+        except BaseException as e:
+            future.set_exception(e)
+
+    threading.Thread(target=run, name="fit", daemon=True).start()
+    with _signals_ask_to_stop(lambda: desk.stop.remote()):
+        while True:
+            ended = wait([future], timeout=POLL_SECONDS).done
+            for news in ray.get(desk.collect.remote()):
+                if progress is not None:
+                    progress(news)
+            if ended:
+                return future.result()
+
+
+@contextmanager
+def _signals_ask_to_stop(ask: Callable[[], Any]) -> Iterator[None]:
+    """The first SIGINT or SIGTERM asks for a checkpoint and an end; the second has its usual effect, at once."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread():  # signals are not ours, as in a trial's driver
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in signals}
+
+    def asked(number: int, frame: FrameType | None) -> None:
+        restore()
+        ask()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    for number in signals:
+        signal.signal(number, asked)
+    try:
+        yield
+    finally:
+        restore()
 
 
 def _what_remains(run: Run, folder: Path) -> str:
     newest = runs.newest_checkpoint(folder, run.name)
     kept = f"its last good checkpoint is {newest}" if newest else "it has no checkpoint yet"
-    return f"{kept}; continue it with: raygan train --resume {run.name}"
+    return f"{kept}; continue it with: raygan train --resume {run.name} --runs {folder}"
 
 
 def _cause(error: Exception, run: Run, folder: Path) -> str:
@@ -152,34 +205,8 @@ def _cause(error: Exception, run: Run, folder: Path) -> str:
     return f"run {run.name} failed on rank {rank}: {words}; {_what_remains(run, folder)}"
 
 
-@contextmanager
-def _draining(queue: Any, progress: Progress | None) -> Iterator[None]:
-    """Hands what rank 0 reports to `progress`, in a thread, as long as the block runs."""
-    done = threading.Event()
-
-    def drain() -> None:
-        while not done.is_set():
-            try:
-                news = queue.get(timeout=QUEUE_POLL_SECONDS)
-            except Empty:
-                continue
-            except Exception:  # the queue's actor is gone, and the run's end will say why
-                return
-            if progress is not None:
-                progress(*news)
-
-    thread = threading.Thread(target=drain, name="progress", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        queue.shutdown()
-
-
-def _ray_worker(job: dict[str, Any]) -> str | None:
-    """One of Ray Train's workers; returns what stopped the run if all ranks stopped for the same reason."""
+def _ray_worker(job: dict[str, Any]) -> int | str:
+    """One of Ray Train's workers. Returns the position reached, or what stopped all ranks for the same reason."""
     import ray.train
     import torch
     from ray.train.torch import get_device
@@ -191,21 +218,21 @@ def _ray_worker(job: dict[str, Any]) -> str | None:
     context = ray.train.get_context()
     place = Place(context.get_world_rank(), context.get_world_size(), get_device())
     torch.set_num_threads(int(job["threads"]))
-    session = RaySession(run, Path(job["runs"]), job["queue"], place.leads)
+    session = RaySession(run, Path(job["runs"]), job["desk"], place.leads)
     try:
-        work(run.config, run.shards, place, session)
+        return work(run.config, run.shards, place, session)
     except NotFiniteError as e:
         return str(e)
     finally:
         session.close()
-    return None
 
 
 class RaySession:
     """The worker's Session on a cluster: checkpoints through Ray, all else from rank 0 to MLflow and the driver."""
 
-    def __init__(self, run: Run, folder: Path, queue: Any, leads: bool) -> None:
-        self._queue = queue
+    def __init__(self, run: Run, folder: Path, desk: Any, leads: bool) -> None:
+        self.stopping = False
+        self._desk = desk
         self._writer = tracking.Writer(run.tracking, run.run_id, _spool(run, folder)) if leads else None
 
     @contextmanager
@@ -222,12 +249,17 @@ class RaySession:
     def metrics(self, values: dict[str, float], position: int) -> None:
         if self._writer is not None:
             self._writer.metrics(values, position)
-            self._queue.put_nowait((position, values, ""))
+            self._post(News(position, values))
 
     def warn(self, words: str, position: int) -> None:
         if self._writer is not None:
             self._writer.tags({"warning": words})
-            self._queue.put_nowait((position, {}, words))
+            self._post(News(position, {}, words))
+
+    def _post(self, news: News) -> None:
+        import ray
+
+        self.stopping = ray.get(self._desk.post.remote(news))
 
     def image(self, name: str, image: np.ndarray, position: int) -> None:
         if self._writer is not None:

@@ -36,6 +36,8 @@ class NotFiniteError(RunError):
 class Session(Protocol):
     """What the loop asks of whoever runs it."""
 
+    stopping: bool  # whether the run shall end with a checkpoint, as far as this rank knows
+
     def latest(self) -> AbstractContextManager[Path | None]:
         """The folder of the checkpoint to go on from."""
 
@@ -50,8 +52,11 @@ class Session(Protocol):
         """Keeps the checkpoint in `folder`. Every rank calls it at the same positions; only rank 0 has a folder."""
 
 
-def work(config: Config, shards: str, place: Place, session: Session) -> None:
-    """Trains until `config.images` have been shown. Raises NotFiniteError, and RunError if a shard is damaged."""
+def work(config: Config, shards: str, place: Place, session: Session) -> int:
+    """Trains until `config.images` have been shown or the session stops it; returns the position reached.
+
+    Raises NotFiniteError, and RunError if a shard is damaged.
+    """
 
     # ---- the data set, the networks, and where an earlier attempt got to
     manifest = Manifest.load(shards)
@@ -86,7 +91,8 @@ def work(config: Config, shards: str, place: Place, session: Session) -> None:
         window=config.window,
     ) as reader:
         batches, pace = iter(reader), Pace(position)
-        while position < config.images:
+        stopped = False
+        while position < config.images and not stopped:
             adversaries.step(next(batches).images, position)
             before, position = position, position + config.batch
             ends = position >= config.images
@@ -95,13 +101,15 @@ def work(config: Config, shards: str, place: Place, session: Session) -> None:
                 measures = adversaries.measures()
                 _refuse_non_finite(measures, position)
                 session.metrics(measures | pace.lap(position, reader.waited), position)
+                stopped = place.any(session.stopping)
             if ends or _passed(config.evaluation.every, before, position):
                 with pace.paused():
                     _show(adversaries, session, position)
                     scores = _score(adversaries, evaluator, session, position)
-            if ends or _passed(config.checkpoints.every, before, position):
+            if ends or stopped or _passed(config.checkpoints.every, before, position):
                 with pace.paused():
                     _save(adversaries, session, position, manifest.digest, evaluator.identity, scores)
+    return position
 
 
 def _passed(every: int, before: int, after: int) -> bool:

@@ -17,6 +17,7 @@ class PlainSession:
 
     def __init__(self, folder: Path, start: Path | None = None, killed_at: int | None = None) -> None:
         self.folder, self.start, self.killed_at = folder, start, killed_at
+        self.stopping = False
         self.points: list[tuple[int, dict[str, float]]] = []
         self.images: list[tuple[int, np.ndarray]] = []
         self.warnings: list[tuple[int, str]] = []

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -34,46 +35,53 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return torch.load(folder / checkpoint.STATE, weights_only=True)
 
 
-@pytest.fixture(scope="module")
-def resumed(shards: Path, place: Path) -> runs.Run:
-    """A run of 1,024 images that was resumed to 2,048, never disturbed otherwise."""
-    seen: list[int] = []
-    train(config(1024), launch(shards, place, "calm"), progress=lambda position, values, warning: seen.append(position))
-    assert runs.newest_checkpoint(place, "calm") == place / "calm" / "checkpoint_000000001024"
-    assert seen == sorted(seen)
-    assert seen[-1] == 1024
-    return train(config(2048), launch(shards, place, "calm"), resume=True)
-
-
-def kill_a_worker_once_it_has_a_checkpoint(place: Path, name: str) -> threading.Thread:
-    def kill() -> None:
+def once_it_has_a_checkpoint(place: Path, name: str, act: Callable[[], None]) -> None:
+    def watch() -> None:
         while not list((place / name).glob(f"checkpoint_*/{runs.HEADER}")):
             time.sleep(0.02)
-        workers = [p for p in psutil.process_iter(["cmdline"]) if "RayTrainWorker" in " ".join(p.info["cmdline"] or ())]
-        os.kill(workers[-1].pid, signal.SIGKILL)
+        act()
 
-    thread = threading.Thread(target=kill, daemon=True)
-    thread.start()
-    return thread
+    threading.Thread(target=watch, daemon=True).start()
 
 
-def test_a_run_whose_worker_was_killed_ends_like_one_that_was_resumed_in_peace(
-    shards: Path, place: Path, resumed: runs.Run
+@pytest.fixture(scope="module")
+def stopped(shards: Path, place: Path) -> runs.Run:
+    """A run that Ctrl-C stopped on its way, and that a later command resumed to its end."""
+    seen: list[int] = []
+    once_it_has_a_checkpoint(place, "stopped", lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt, match=r"was stopped at .* images; .* raygan train --resume stopped"):
+        train(config(2048), launch(shards, place, "stopped"), progress=lambda news: seen.append(news.position))
+    assert seen == sorted(seen)
+    assert 512 <= seen[-1] < 2048
+    assert checkpoint.read_header(runs.find_checkpoint(place, "stopped")).position == seen[-1]
+    info = tracking.list_runs(tracking.local_uri(place))[0]
+    assert (info.name, info.status) == ("stopped", "KILLED")
+    return train(config(2048), launch(shards, place, "stopped"), resume=True)
+
+
+def kill_a_worker() -> int:
+    ours = psutil.Process().children(recursive=True)
+    workers = [process for process in ours if "RayTrainWorker" in " ".join(process.cmdline())]
+    os.kill(workers[-1].pid, signal.SIGKILL)
+    return workers[-1].pid
+
+
+def test_a_run_whose_worker_was_killed_ends_bit_identical_to_one_that_was_stopped_and_resumed(
+    shards: Path, place: Path, stopped: runs.Run
 ) -> None:
-    """Promise 2 for both ways of going on: Ray's restart in the same run, and a resume by a later command."""
-    killer = kill_a_worker_once_it_has_a_checkpoint(place, "killed")
+    """Promise 2 for both ways of going on: Ray's restart within the run, and a resume by a later command."""
+    killed: list[int] = []
+    once_it_has_a_checkpoint(place, "killed", lambda: killed.append(kill_a_worker()))
     train(config(2048), launch(shards, place, "killed"))
-    killer.join(1)
-    assert not killer.is_alive(), "the worker was never killed"
-    folders = [runs.find_checkpoint(place, name) for name in ("killed", "calm")]
+    assert killed, "the worker was never killed"
+    folders = [runs.find_checkpoint(place, name) for name in ("killed", "stopped")]
     assert [checkpoint.read_header(folder).position for folder in folders] == [2048, 2048]
-    killed, calm = map(weights, folders)
-    torch.testing.assert_close(killed, calm, rtol=0, atol=0)
+    torch.testing.assert_close(*map(weights, folders), rtol=0, atol=0)
 
 
-def test_the_run_is_in_mlflow_whole_and_finished(place: Path, resumed: runs.Run) -> None:
-    info = tracking.find_run(resumed.tracking, resumed.run_id)
-    assert (info.name, info.status) == ("calm", "FINISHED")
+def test_the_run_is_in_mlflow_whole_and_finished(place: Path, stopped: runs.Run) -> None:
+    info = tracking.find_run(stopped.tracking, stopped.run_id)
+    assert (info.name, info.status) == ("stopped", "FINISHED")
     assert info.parameters["generator.width"] == "4"
     assert {
         "loss/discriminator",
@@ -87,8 +95,8 @@ def test_the_run_is_in_mlflow_whole_and_finished(place: Path, resumed: runs.Run)
     } <= info.metrics.keys()
 
 
-def test_only_the_newest_checkpoints_are_kept(place: Path, resumed: runs.Run) -> None:
-    kept = sorted(path.name for path in (place / "calm").glob("checkpoint_0*"))
+def test_only_the_newest_checkpoints_are_kept(place: Path, stopped: runs.Run) -> None:
+    kept = sorted(path.name for path in (place / "killed").glob("checkpoint_0*"))
     assert kept == ["checkpoint_000000001536", "checkpoint_000000002048"]
 
 
@@ -100,6 +108,8 @@ def test_what_cannot_run_is_refused_before_anything_starts(shards: Path, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
-def test_a_name_that_is_taken_is_refused_with_both_remedies(shards: Path, place: Path, resumed: runs.Run) -> None:
-    with pytest.raises(UserError, match=r"--name calm: that run exists in .*--resume calm or choose another name"):
-        train(config(64), launch(shards, place, "calm"))
+def test_a_name_that_is_taken_is_refused_with_both_remedies(shards: Path, place: Path, stopped: runs.Run) -> None:
+    with pytest.raises(
+        UserError, match=r"--name stopped: that run exists in .*--resume stopped or choose another name"
+    ):
+        train(config(64), launch(shards, place, "stopped"))
