@@ -1,0 +1,220 @@
+"""Writing shards: images per second and core, against other writers and against decoding alone, in one run.
+
+    python benchmarks/sharding.py [--source CELEBA] [--images 6000] [--json]
+
+Every writer reads the same JPEG files and stores the same 64-pixel images with their attributes. The first row is the
+usual way (PIL and webdataset's ShardWriter); the other peers get our decode, crop and resize, so that only the writing
+differs. Rates are images per CPU second of one process, the best of three; two workers against one is wall time of
+convert() on a warm local Ray. Without --source, 1,000 faces are drawn and repeated.
+
+Peers, left out if missing: pip install mosaicml-streaming litdata datasets
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+from PIL import Image
+
+from sharding.celeba import open_source
+from sharding.convert import ShardingOptions, convert
+from sharding.images import decode
+from sharding.journal import Journal
+from sharding.manifest import SPLITS
+from sharding.plan import plan
+from sharding.source import Source
+from sharding.stores import Folder
+from sharding.synthetic import synthesize
+from sharding.writer import prepare, write_shard
+
+OPTIONS = ShardingOptions()
+DRAWN = 1_000
+REPEATS = 3
+Writer = Callable[[Source, Path], None]
+
+
+def ours(source: Source, out: Path) -> None:
+    journal = Journal(Folder(str(out)), "benchmark")
+    for shard in plan(source.totals, source.totals, OPTIONS.samples_per_shard, 1):
+        write_shard(source, journal, OPTIONS, shard)
+
+
+def shardwriter_pil(source: Source, out: Path) -> None:
+    import io
+
+    import webdataset
+
+    with webdataset.ShardWriter(str(out / "%06d.tar"), maxcount=OPTIONS.samples_per_shard, verbose=0) as writer:
+        for row in range(len(source)):
+            face = source[row]
+            image = Image.open(io.BytesIO(face.bytes)).convert("RGB")
+            image = image.crop((0, 20, 178, 198)).resize((64, 64), Image.Resampling.BICUBIC)
+            writer.write({"__key__": face.key, "npy": np.asarray(image), "json": _annotation(source, row)})
+
+
+def shardwriter(source: Source, out: Path) -> None:
+    import webdataset
+
+    with webdataset.ShardWriter(str(out / "%06d.tar"), maxcount=OPTIONS.samples_per_shard, verbose=0) as writer:
+        for row in range(len(source)):
+            image = prepare(source.read(row), OPTIONS)
+            writer.write({"__key__": source.keys[row].decode(), "npy": image, "json": _annotation(source, row)})
+
+
+def mosaic(source: Source, out: Path) -> None:
+    from streaming import MDSWriter
+
+    with MDSWriter(out=str(out), columns={"key": "str", "image": "bytes", "attributes": "bytes"}) as writer:
+        for row in range(len(source)):
+            image = prepare(source.read(row), OPTIONS)
+            attributes = source.values[row].tobytes()
+            writer.write({"key": source.keys[row].decode(), "image": image.tobytes(), "attributes": attributes})
+
+
+def litdata(source: Source, out: Path) -> None:
+    from litdata.streaming.writer import BinaryWriter
+
+    writer = BinaryWriter(str(out), chunk_bytes="16MB")
+    for row in range(len(source)):
+        image = prepare(source.read(row), OPTIONS)
+        writer[row] = {"key": source.keys[row].decode(), "image": image, "attributes": source.values[row]}
+    writer.done()
+    writer.merge()
+
+
+def parquet(source: Source, out: Path) -> None:
+    import datasets
+
+    def rows() -> Any:
+        for row in range(len(source)):
+            image = prepare(source.read(row), OPTIONS)
+            yield {
+                "key": source.keys[row].decode(),
+                "image": image.tobytes(),
+                "attributes": source.values[row].tobytes(),
+            }
+
+    datasets.disable_progress_bars()
+    made = datasets.Dataset.from_generator(rows, cache_dir=str(out / "cache"))
+    made.to_parquet(str(out / "train.parquet"))
+
+
+def _annotation(source: Source, row: int) -> dict[str, Any]:
+    attributes = dict(zip(source.attributes, source.values[row].tolist(), strict=True))
+    return {"key": source.keys[row].decode(), "attributes": attributes}
+
+
+WRITERS: dict[str, tuple[str | None, Writer]] = {
+    "raygan": (None, ours),
+    "webdataset ShardWriter, PIL": (None, shardwriter_pil),
+    "webdataset ShardWriter, our images": (None, shardwriter),
+    "Mosaic MDSWriter, our images": ("streaming", mosaic),
+    "litdata BinaryWriter, our images": ("litdata", litdata),
+    "datasets to parquet, our images": ("datasets", parquet),
+}
+
+
+def rate(work: Callable[[Path], None], images: int) -> float:
+    """Images per CPU second of this process, the best of REPEATS."""
+    best = 0.0
+    for _ in range(REPEATS):
+        with tempfile.TemporaryDirectory() as out:
+            started = time.process_time()
+            work(Path(out))
+            best = max(best, images / (time.process_time() - started))
+    return best
+
+
+def decode_limit(source: Source) -> float:
+    """Images per CPU second that decoding alone allows, from bytes that lie in memory."""
+    data = [source.read(row) for row in range(len(source))]
+
+    def work(_: Path) -> None:
+        for one in data:
+            decode(one)
+
+    return rate(work, len(data))
+
+
+def scaling(source: str, images: int) -> tuple[float, float]:
+    """Images per second of convert() with one and with two workers: wall time, the best of REPEATS."""
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    best = [0.0, 0.0]
+    options = OPTIONS.model_copy(update={"samples_per_shard": 256})
+    with tempfile.TemporaryDirectory() as out:
+        convert(source, f"{out}/warm", options, workers=4)
+        for turn in range(REPEATS):
+            for workers in (1, 2):
+                took = convert(source, f"{out}/{turn}-{workers}", options, workers=workers).seconds
+                best[workers - 1] = max(best[workers - 1], images / took)
+    ray.shutdown()
+    return best[0], best[1]
+
+
+def repeated(folder: Path, images: int) -> Path:
+    """DRAWN drawn faces, repeated under new numbers until there are `images` of them."""
+    synthesize(folder / "drawn", DRAWN)
+    drawn = open_source(str(folder / "drawn"))
+    pictures = folder / "faces" / "img_align_celeba"
+    pictures.mkdir(parents=True)
+    attributes, partition = [str(images), " ".join(drawn.attributes)], []
+    for number in range(images):
+        face = drawn[number % len(drawn)]
+        name = f"{number + 1:06d}.jpg"
+        (pictures / name).write_bytes(face.bytes)
+        attributes.append(f"{name} " + " ".join(f"{2 * bit - 1:2d}" for bit in face.attributes))
+        partition.append(f"{name} {SPLITS.index(face.split)}")  # type: ignore[arg-type]
+    (folder / "faces" / "list_attr_celeba.txt").write_text("\n".join([*attributes, ""]))
+    (folder / "faces" / "list_eval_partition.txt").write_text("\n".join([*partition, ""]))
+    return folder / "faces"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", help="a CelebA folder; its first images are taken")
+    parser.add_argument("--images", type=int, default=6_000)
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    arguments = parser.parse_args()
+    folder = Path(tempfile.mkdtemp())
+    try:
+        location = arguments.source or str(repeated(folder, arguments.images))
+        source = open_source(location)
+        images = len(source)
+        limit = decode_limit(source)
+        print(f"{images:,} images of {source.kind}\n\n{'':36}images/s per core   raygan is   share of decode alone")
+        rates: dict[str, float] = {}
+        for name, (module, writer) in WRITERS.items():
+            if module and importlib.util.find_spec(module) is None:
+                print(f"{name:36}skipped: {module} is not installed")
+                continue
+            rates[name] = rate(lambda out, writer=writer: writer(source, out), images)  # type: ignore[misc]
+            print(f"{name:36}{rates[name]:17,.0f}{rates['raygan'] / rates[name]:11.2f}x{rates[name] / limit:24.2f}")
+        print(f"{'decode alone (simplejpeg)':36}{limit:17,.0f}")
+        one, two = scaling(location, images)
+        print(f"\nconvert() with 1 worker {one:,.0f} images/s, with 2 workers {two:,.0f}: {two / one:.2f}x")
+        print(f"all of CelebA (202,599 images) at that rate: {202_599 / two:.0f} s on 2 workers")
+        if arguments.json:
+            ratios = {
+                "vs_shardwriter_pil": rates["raygan"] / rates["webdataset ShardWriter, PIL"],
+                "share_of_decode_limit": rates["raygan"] / limit,
+                "two_workers_vs_one": two / one,
+            }
+            print(json.dumps({name: round(ratio, 3) for name, ratio in ratios.items()}))
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
