@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.mirror import mirrored
 from pipeline.order import WINDOW, Order
 from pipeline.prefetch import Prefetch
 from pipeline.resident import Resident
-from pipeline.shards import Numbers, Shards, mirror
+from pipeline.shards import Numbers, Shards
 from sharding.errors import UserError
 
 AHEAD = 4
@@ -67,7 +68,10 @@ class Reader:
         self._device, self._keys = torch.device(device), keys
         self._stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
         self._resident = Resident(self._shards, self._device) if cache == "device" else None
-        self._prefetch = Prefetch(self._batches(position), ahead, f"the reader of {folder} ({split}, rank {rank})")
+        self._count = batch * (rank + 1) // world_size - batch * rank // world_size
+        self._position = position
+        name = f"the reader of {folder} ({split}, rank {rank})"
+        self._prefetch = Prefetch(self._next_batch, self._empty, ahead, name)
 
     @property
     def waited(self) -> float:
@@ -106,33 +110,36 @@ class Reader:
         self._prefetch.close()
         self._shards.close()
 
-    def _batches(self, position: int) -> Iterator[tuple[Batch, torch.cuda.Event | None]]:
-        while True:
-            if self._shards.remote:
-                self._shards.expect(self._order.upcoming(*self._slice_at(position)))
-            shard, row = self._order.slice(*self._slice_at(position))
-            coins = self._order.coins(*self._slice_at(position)) if self._flip else None
-            with torch.cuda.stream(self._stream):  # does nothing without a GPU
-                images = self._images(shard, row, coins).permute(0, 3, 1, 2)
-                attributes = self._attributes(shard, row) if self._columns else None
-            keys = self._shards.keys(shard, row) if self._keys else None
-            there = self._stream.record_event() if self._stream else None
-            yield Batch(images, position, attributes, keys), there
-            position += self._batch
+    def _empty(self) -> Tensor:
+        """Host memory for a slice, uint8 [n, size, size, 3]; pinned if it goes to a GPU."""
+        count = 0 if self._resident is not None else self._count
+        shape = (count, self._shards.size, self._shards.size, 3)
+        return torch.empty(shape, dtype=torch.uint8, pin_memory=self._stream is not None)
+
+    def _next_batch(self, host: Tensor) -> tuple[Batch, torch.cuda.Event | None]:
+        position, self._position = self._position, self._position + self._batch
+        if self._shards.remote:
+            self._shards.expect(self._order.upcoming(*self._slice_at(position)))
+        shard, row = self._order.slice(*self._slice_at(position))
+        coins = self._order.coins(*self._slice_at(position)) if self._flip else None
+        with torch.cuda.stream(self._stream):  # does nothing without a GPU
+            images = self._images(shard, row, host)
+            if coins is not None:
+                images = mirrored(images, coins)
+            attributes = self._attributes(shard, row) if self._columns else None
+        keys = self._shards.keys(shard, row) if self._keys else None
+        there = self._stream.record_event() if self._stream else None
+        return Batch(images.permute(0, 3, 1, 2), position, attributes, keys), there
 
     def _slice_at(self, position: int) -> tuple[int, int, int, int]:
         return position, self._batch, self._rank, self._world_size
 
-    def _images(self, shard: Numbers, row: Numbers, coins: NDArray[np.bool_] | None) -> Tensor:
+    def _images(self, shard: Numbers, row: Numbers, host: Tensor) -> Tensor:
         """This rank's images on the device, uint8 [n, size, size, 3]."""
         if self._resident is not None:
-            return self._resident.images(shard, row, coins)
-        size, pinned = self._shards.size, self._stream is not None
-        images = torch.empty((len(row), size, size, 3), dtype=torch.uint8, pin_memory=pinned)
-        self._shards.images(shard, row, images.numpy())
-        if coins is not None:
-            mirror(images.numpy(), coins)
-        return images.to(self._device, non_blocking=True)
+            return self._resident.images(shard, row)
+        self._shards.images(shard, row, host.numpy())
+        return host.to(self._device, non_blocking=True)
 
     def _attributes(self, shard: Numbers, row: Numbers) -> Tensor:
         values = torch.from_numpy(self._shards.attributes(shard, row)[:, self._columns])

@@ -1,12 +1,10 @@
 """A whole split kept on the device: batches are gathered there, in the same order and with the same bytes."""
 
-import numpy as np
 import psutil
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.shards import Shards, mirror
+from pipeline.shards import Numbers, Shards
 from sharding.errors import UserError
 
 CHUNK = 4096  # images read at a time while the split is loaded
@@ -31,16 +29,9 @@ class Resident:
             images = shards.read_rows(first, min(CHUNK, samples - first))
             self._images[first : first + len(images)] = torch.from_numpy(images).to(device)
 
-    def images(self, shard: NDArray[np.int32], row: NDArray[np.int32], coins: NDArray[np.bool_] | None) -> Tensor:
-        """The images at these shards and rows, those with a coin mirrored, uint8 [n, size, size, 3] on the device."""
-        device = self._images.device
-        chosen = self._images.index_select(0, torch.from_numpy(self._starts[shard] + row).to(device))
-        if coins is None:
-            return chosen
-        if device.type == "cpu":
-            mirror(chosen.numpy(), coins)
-            return chosen
-        return torch.where(torch.from_numpy(coins).to(device)[:, None, None, None], chosen.flip(2), chosen)
+    def images(self, shard: Numbers, row: Numbers) -> Tensor:
+        """The images at these shards and rows, uint8 [n, size, size, 3] on the device."""
+        return self._images.index_select(0, torch.from_numpy(self._starts[shard] + row).to(self._images.device))
 
 
 def _free(device: torch.device) -> int:
