@@ -99,7 +99,8 @@ def train(
         print(describe(config, launch))
         return
     run = train_with_progress(config, launch, resume=bool(resume))
-    say(f"run {run.name} is finished", f"raygan generate {run.name}", f"raygan ui --runs {launch.runs}")
+    where = f" --runs {launch.runs}"
+    say(f"run {run.name} is finished", f"raygan generate {run.name}{where}", f"raygan ui{where}")
 
 
 @app.command

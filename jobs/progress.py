@@ -35,12 +35,12 @@ def _bar(title: str) -> Iterator[Advance]:
 
 @contextmanager
 def _lines(title: str) -> Iterator[Advance]:
-    shown = time.monotonic()
+    shown, last = time.monotonic(), -1
 
     def advance(done: int, total: int, words: str) -> None:
-        nonlocal shown
-        if time.monotonic() - shown >= LOG_SECONDS or done >= total:
-            shown = time.monotonic()
+        nonlocal shown, last
+        if time.monotonic() - shown >= LOG_SECONDS or (done >= total and done != last):
+            shown, last = time.monotonic(), done
             console.print(f"{title}: {min(done, total):,} of {total:,} images  {words}".rstrip(), soft_wrap=True)
 
     yield advance

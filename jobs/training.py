@@ -1,5 +1,8 @@
 """`raygan train` around pipeline/train.py: the plan in words, the cluster, the progress."""
 
+import shlex
+import sys
+
 from jobs.cluster import cluster
 from jobs.progress import console, progress
 from pipeline.config import Config, Launch
@@ -33,11 +36,11 @@ def train_with_progress(config: Config, launch: Launch, resume: bool = False) ->
     ):
 
         def show(news: News) -> None:
-            if news.warning:
-                console.print(f"training: {news.warning}", style="yellow", markup=False, soft_wrap=True)
+            if news.words:
+                console.print(f"training: {news.words}", style="yellow", markup=False, soft_wrap=True)
             advance(news.position, config.images, _words(news.metrics))
 
-        return train(config, launch, resume, show)
+        return train(config, launch, resume, show, command=shlex.join(["raygan", *sys.argv[1:]]))
 
 
 def _words(values: dict[str, float]) -> str:

@@ -7,7 +7,7 @@ functions of the position, so no generator's state has to be kept.
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -36,6 +36,15 @@ class Header(BaseModel):
     sha256: str  # of state.pt
     identity: dict[str, str]  # of the scores: those of different identities cannot be compared
     scores: dict[str, float]  # of the last evaluation
+
+    def generator_arguments(self) -> dict[str, Any]:
+        knobs = self.config.generator
+        return {
+            "size": self.size,
+            "latent": self.config.latent,
+            "width": knobs.width,
+            "normalisation": knobs.normalisation,
+        }
 
 
 def save(
@@ -79,17 +88,14 @@ def restore(folder: Path, adversaries: Adversaries) -> Header:
     return header
 
 
-def load_faces(folder: Path, device: torch.device, seed: int = 0) -> Faces:
-    """The averaged generator of a checkpoint, ready to draw."""
-    header = read_header(folder)
-    config, knobs = header.config, header.config.generator
-    generator = averaged(
-        dcgan.Generator(header.size, config.latent, knobs.width, knobs.normalisation), config.batch, half_life=0
-    )
-    generator.load_state_dict(_state(folder, header, device)["average"])
-    generator.to(device).to(memory_format=torch.channels_last)
-    recalibrate(generator, config.latent, device)
-    return Faces(generator, config.latent, device, seed)
+def load_faces(folder: Path, device: torch.device | None = None, seed: int = 0) -> Faces:
+    """The averaged generator of a checkpoint, ready to draw (on the CPU by default)."""
+    header, device = read_header(folder), device or torch.device("cpu")
+    average = averaged(dcgan.Generator(**header.generator_arguments()), header.config.batch, half_life=0)
+    average.load_state_dict(_state(folder, header, device)["average"])
+    generator = average.module.to(device).to(memory_format=torch.channels_last)
+    recalibrate(generator, header.config.latent, device)
+    return Faces(generator, header.config.latent, device, seed)
 
 
 def _state(folder: Path, header: Header, device: torch.device) -> dict:

@@ -8,7 +8,7 @@ class News(NamedTuple):
 
     position: int
     metrics: dict[str, float]
-    warning: str = ""
+    words: str = ""
 
 
 class Desk:

@@ -11,8 +11,8 @@ BATCH = 256
 class Faces:
     """Draws with a generator that is in evaluation mode; the image of an index never depends on the others."""
 
-    def __init__(self, generator: nn.Module, latent: int, device: torch.device, seed: int = 0) -> None:
-        self.generator, self.latent, self.device, self.seed = generator.eval(), latent, device, seed
+    def __init__(self, network: nn.Module, latent: int, device: torch.device, seed: int = 0) -> None:
+        self.network, self.latent, self.device, self.seed = network.eval(), latent, device, seed
 
     @torch.no_grad()
     def draw(self, first: int, count: int, purpose: Purpose = Purpose.FACES) -> Tensor:
@@ -20,9 +20,13 @@ class Faces:
         parts = []
         for start in range(first, first + count, BATCH):
             noise = latents(self.seed, purpose, start, min(BATCH, first + count - start), self.latent)
-            images = self.generator(noise.to(self.device))
+            images = self.network(noise.to(self.device))
             parts.append(images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu())
         return torch.cat(parts)
+
+    def sheet(self, count: int, columns: int) -> Tensor:
+        """The first `count` faces in rows, as uint8 [height, width, 3]: always the same latents."""
+        return grid(self.draw(0, count), columns)
 
 
 def grid(images: Tensor, columns: int, gap: int = 2) -> Tensor:

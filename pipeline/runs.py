@@ -49,6 +49,11 @@ def load(runs: Path, name: str) -> Run:
         raise UserError(f"{runs / name / RECORD}: not a run of this version ({e.errors()[0]['msg']})") from e
 
 
+def spool(runs: Path, name: str) -> Path:
+    """Where writes wait that MLflow has not taken yet."""
+    return runs / name / "spool"
+
+
 def newest_checkpoint(runs: Path, name: str) -> Path | None:
     """The checkpoint with the most images; their names sort by position."""
     return max((header.parent for header in (runs / name).glob(f"checkpoint_*/{HEADER}")), default=None)

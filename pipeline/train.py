@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import runs, tracking
+from pipeline import recording, runs, tracking
 from pipeline.config import Config, Launch
 from pipeline.desk import Desk, News
 from pipeline.runs import Run
@@ -22,7 +22,6 @@ Progress = Callable[[News], None]
 
 SIZES = (32, 64, 128, 256)  # pixels that the networks can draw
 POLL_SECONDS = 0.5
-CLOSE_SECONDS = 60.0  # that rank 0 waits at its end for what MLflow has not taken yet
 
 
 def plan(config: Config, launch: Launch) -> Manifest:
@@ -43,15 +42,20 @@ def plan(config: Config, launch: Launch) -> Manifest:
     return manifest
 
 
-def train(config: Config, launch: Launch, resume: bool = False, progress: Progress | None = None) -> Run:
+def train(
+    config: Config, launch: Launch, resume: bool = False, progress: Progress | None = None, command: str = ""
+) -> Run:
     """Trains to the end, on the Ray cluster that the caller is connected to. Raises UserError and RunError.
 
     The first SIGINT or SIGTERM stops the run with a checkpoint and KeyboardInterrupt, which says how to go on.
-    With `resume` the run of that name goes on from its newest checkpoint.
+    With `resume` the run of that name goes on from its newest checkpoint. `command` is recorded as typed.
     """
-    run = _resumed(config, launch) if resume else _created(config, launch)
+    run = _resumed(config, launch) if resume else _created(config, launch, command)
     try:
         _fit(run, launch, progress)
+        for words in recording.finish(run, launch.runs, command):
+            if progress is not None:
+                progress(News(config.images, {}, words))
     except KeyboardInterrupt as e:
         words = str(e) or f"run {run.name} was interrupted; {_what_remains(run, launch.runs)}"
         _end(run, launch, "KILLED", words)
@@ -64,20 +68,17 @@ def train(config: Config, launch: Launch, resume: bool = False, progress: Progre
 
 
 def _end(run: Run, launch: Launch, status: tracking.Status, reason: str) -> None:
-    tracking.end_run(run.tracking, run.run_id, status, reason, _spool(run, launch.runs))
+    tracking.end_run(run.tracking, run.run_id, status, reason, runs.spool(launch.runs, run.name))
 
 
-def _created(config: Config, launch: Launch) -> Run:
+def _created(config: Config, launch: Launch, command: str) -> Run:
     manifest = plan(config, launch)
     if runs.exists(launch.runs, launch.name):
         raise UserError(
             f"--name {launch.name}: that run exists in {launch.runs}; "
             f"continue it with --resume {launch.name} or choose another name"
         )
-    uri = tracking.local_uri(launch.runs) if launch.tracking == "local" else launch.tracking
-    parameters = config.model_dump(mode="json") | {"workers": launch.workers, "gpu": launch.gpu}
-    tags = {"data": manifest.digest, "shards": launch.shards}
-    run_id = tracking.create_run(uri, launch.experiment, launch.name, parameters, tags)
+    uri, run_id = recording.begin(config, launch, manifest, command)
     run = Run(
         name=launch.name,
         config=config,
@@ -101,11 +102,6 @@ def _resumed(config: Config, launch: Launch) -> Run:
     tracking.resume_run(run.tracking, run.run_id)
     run.save(launch.runs)
     return run
-
-
-def _spool(run: Run, folder: Path) -> Path:
-    """Where rank 0 keeps what MLflow has not taken yet."""
-    return folder / run.name / "spool"
 
 
 def _fit(run: Run, launch: Launch, progress: Progress | None) -> None:
@@ -233,7 +229,7 @@ class RaySession:
     def __init__(self, run: Run, folder: Path, desk: Any, leads: bool) -> None:
         self.stopping = False
         self._desk = desk
-        self._writer = tracking.Writer(run.tracking, run.run_id, _spool(run, folder)) if leads else None
+        self._writer = tracking.Writer(run.tracking, run.run_id, runs.spool(folder, run.name)) if leads else None
 
     @contextmanager
     def latest(self) -> Iterator[Path | None]:
@@ -277,4 +273,4 @@ class RaySession:
 
     def close(self) -> None:
         if self._writer is not None:
-            self._writer.close(CLOSE_SECONDS)
+            self._writer.close(recording.CLOSE_SECONDS)

@@ -19,7 +19,7 @@ from pipeline.adversarial import Adversaries
 from pipeline.averaging import recalibrate
 from pipeline.config import Config
 from pipeline.evaluation.scores import Evaluator
-from pipeline.faces import Faces, grid
+from pipeline.faces import Faces
 from pipeline.noise import Purpose
 from pipeline.place import Place
 from pipeline.reader import Reader
@@ -132,8 +132,7 @@ def _averaged_faces(adversaries: Adversaries) -> Faces:
 def _show(adversaries: Adversaries, session: Session, position: int) -> None:
     """The same latents every time, so that one watches faces form."""
     if adversaries.place.leads:
-        faces = _averaged_faces(adversaries).draw(0, GRID_FACES)
-        session.image("faces", grid(faces, GRID_COLUMNS).numpy(), position)
+        session.image("faces", _averaged_faces(adversaries).sheet(GRID_FACES, GRID_COLUMNS).numpy(), position)
 
 
 def _score(adversaries: Adversaries, evaluator: Evaluator, session: Session, position: int) -> dict[str, float]:

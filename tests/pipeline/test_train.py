@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from mlflow import MlflowClient
 
 from pipeline import checkpoint, runs, tracking
 from pipeline.config import Checkpoints, Config, Evaluation, Launch, smoke
@@ -93,6 +94,15 @@ def test_the_run_is_in_mlflow_whole_and_finished(place: Path, stopped: runs.Run)
         "speed/images_per_second",
         "speed/waiting_for_data",
     } <= info.metrics.keys()
+
+
+def test_faces_checkpoint_data_and_the_registered_champion_are_found_from_the_run(stopped: runs.Run) -> None:
+    client = MlflowClient(stopped.tracking)
+    held = {artifact.path for artifact in client.list_artifacts(stopped.run_id)}
+    assert {"faces.png", "checkpoints", "config.yaml", "manifest.json", "environment.json", "images"} <= held
+    (data,) = client.get_run(stopped.run_id).inputs.dataset_inputs
+    assert data.dataset.digest == stopped.data[: len(data.dataset.digest)]
+    assert client.get_model_version_by_alias("raygan-faces", "champion").run_id == stopped.run_id
 
 
 def test_only_the_newest_checkpoints_are_kept(place: Path, stopped: runs.Run) -> None:

@@ -1,0 +1,79 @@
+"""What the driver leaves in MLflow: a run's origin and data at its start; faces, checkpoint and model at its end."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from pipeline import runs, tracking
+from pipeline.config import Config, Launch
+from pipeline.runs import Run
+from sharding.errors import UserError
+from sharding.manifest import Manifest
+
+if TYPE_CHECKING:
+    from pipeline.checkpoint import Header
+    from pipeline.faces import Faces
+
+MODEL = "raygan-faces"  # in the registry
+FACES, COLUMNS = 64, 8
+CLOSE_SECONDS = 60.0  # to wait for what MLflow has not taken yet
+
+
+def begin(config: Config, launch: Launch, manifest: Manifest, command: str) -> tuple[str, str]:
+    """Creates the run and returns MLflow's URI and the run's id. Raises UserError if the server does not answer."""
+    uri = tracking.local_uri(launch.runs) if launch.tracking == "local" else launch.tracking
+    parameters = config.model_dump(mode="json") | {"workers": launch.workers, "gpu": launch.gpu}
+    tags = tracking.origin(command) | {"data": manifest.digest, "shards": launch.shards}
+    tracking.close_dead_runs(uri)
+    run_id = tracking.create_run(uri, launch.experiment, launch.name, parameters, tags)
+    tracking.log_inputs(uri, run_id, launch.shards, manifest, config.model_dump(mode="json"))
+    return uri, run_id
+
+
+def finish(run: Run, folder: Path, command: str) -> list[str]:
+    """Records what came out of a run that reached its end; returns what the user should know about it."""
+    from pipeline import checkpoint
+
+    newest = runs.find_checkpoint(folder, run.name)
+    header = checkpoint.read_header(newest)
+    identity = ", ".join(f"{name} {fact}" for name, fact in header.identity.items())
+    words = tracking.description(command, Manifest.load(run.shards), run.run_id, header.scores, identity)
+
+    writer = tracking.Writer(run.tracking, run.run_id, runs.spool(folder, run.name))
+    with tempfile.TemporaryDirectory() as scratch:
+        sheet = Path(scratch) / tracking.GRID
+        faces = checkpoint.load_faces(newest)
+        Image.fromarray(faces.sheet(FACES, COLUMNS).numpy()).save(sheet)
+        writer.artifact(sheet)
+        writer.artifact(newest, "checkpoints")
+        writer.tags({tracking.NOTE: words})
+        undelivered = writer.close(CLOSE_SECONDS)
+    notes = [f"MLflow has not taken {undelivered} writes; deliver them with: raygan tracking flush --runs {folder}"]
+    return [*notes[: bool(undelivered)], *_registered(run, header, faces, words)]
+
+
+def _registered(run: Run, header: Header, faces: Faces, card: str) -> list[str]:
+    judged_by = next((name for name in ("fid", *header.scores) if name in header.scores), None)
+    if judged_by is None:
+        return ["the last evaluation failed, so the generator was not registered"]
+    try:
+        version = tracking.register_generator(
+            run.tracking,
+            run.run_id,
+            MODEL,
+            faces.network,
+            header.generator_arguments(),
+            header.position,
+            header.scores,
+            judged_by,
+            header.identity,
+            card,
+        )
+    except UserError as e:
+        return [f"the generator was not registered: {e}"]
+    champion = "the champion" if version.champion else f"not the champion ({version.reason})"
+    return [f"registered as {version.name} version {version.version}, {champion}"]
