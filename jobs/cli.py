@@ -26,11 +26,15 @@ app = App(
     config=defaults.fill,
 )
 data = App(name="data", help="Get or draw a data set of faces.")
-app.command(data)
+shards = App(name="shards", help="Look at a data set, check it, or index tars made elsewhere.")
+tracking = App(name="tracking", help="What MLflow knows of the runs.")
+for group in (data, shards, tracking):
+    app.command(group)
 
 Runs = Annotated[Path, Parameter(help="Folder of all runs.")]
 Device = Annotated[Literal["cpu", "cuda"], Parameter(help="Where the networks run.")]
 PLACE = Parameter(name="*", group="Where it runs", negative="")
+Split = Literal["train", "valid", "test"]
 KNOBS = Parameter(name="*", group="What it trains", negative_iterable="")
 
 
@@ -59,6 +63,7 @@ def shard(
     source: str,
     out: str = "shards",
     *,
+    dali_index: Annotated[bool, Parameter(help="Also write the index files of NVIDIA DALI.", negative="")] = False,
     options: Annotated[ShardingOptions, Parameter(name="*")] = ShardingOptions(),  # noqa: B008
 ) -> None:
     """Turn a data set of faces into WebDataset shards, as Ray tasks. Continues where an earlier call stopped.
@@ -72,7 +77,90 @@ def shard(
     """
     from jobs.converting import convert_with_progress, describe
 
-    say(describe(convert_with_progress(source, out, options), out), f"raygan train --shards {out}")
+    done = convert_with_progress(source, out, options)
+    if dali_index:
+        from sharding.index import write_dali_index
+
+        write_dali_index(out)
+    say(describe(done, out), f"raygan train --shards {out}")
+
+
+@shards.command
+def show(folder: str, sheet: Path = Path("shards.png"), *, split: Split | None = None) -> None:
+    """Print what a data set holds and draw a contact sheet of it.
+
+    Parameters
+    ----------
+    folder
+        Of the data set.
+    sheet
+        PNG to write.
+    split
+        To draw from. [default: the first that has images]
+    """
+    from sharding.manifest import Manifest
+    from sharding.show import contact_sheet, describe
+
+    for label, text in describe(Manifest.load(folder)):
+        print(f"{label:12}{text}")
+    sheet.write_bytes(contact_sheet(folder, split))
+    say(f"contact sheet in {sheet}")
+
+
+@shards.command
+def verify(
+    folder: str, *, fast: Annotated[bool, Parameter(help="Lengths and headers only.", negative="")] = False
+) -> None:
+    """Check a data set: every byte against its SHA-256, every sample as the webdataset library reads it.
+
+    Parameters
+    ----------
+    folder
+        Of the data set.
+    """
+    from sharding.verify import verify as check
+
+    with progress("verifying", "shards") as advance:
+        found = check(folder, fast, advance)
+    for problem in found.problems:
+        console.print(f"raygan: {problem}", style="red", markup=False, soft_wrap=True)
+    if found.problems:
+        raise RunError(f"{folder}: {len(found.problems)} problem(s) in {found.shards} shards")
+    say(f"{folder}: {found.samples:,} images in {found.shards} shards are sound")
+
+
+@shards.command
+def index(
+    folder: str,
+    *,
+    size: Annotated[int, Parameter(help="Height and width in pixels that the reader gives.")] = 64,
+    crop: Annotated[int | Literal["none"], Parameter(help="Side of the centre square that is read.")] = "none",
+) -> None:
+    """Make a manifest for WebDataset tars made elsewhere, so that `raygan train` takes them.
+
+    Parameters
+    ----------
+    folder
+        Of the tars.
+    """
+    from sharding.index import index as make
+
+    with progress("indexing", "shards") as advance:
+        manifest = make(folder, size, crop, advance)
+    say(f"{folder}: {len(manifest.shards)} shards indexed", f"raygan train --shards {folder}")
+
+
+@tracking.command
+def flush(*, runs: Runs = Path("runs")) -> None:
+    """Deliver to MLflow what killed workers and servers that were away have left undelivered."""
+    from pipeline.tracking import flush as deliver
+
+    spools = deliver(runs)
+    for spool in spools:
+        say(f"{spool.folder}: {spool.left} left {spool.reason}".rstrip())
+    if left := sum(spool.left for spool in spools):
+        raise RunError(f"{left} writes are still undelivered; start the server they are meant for and try again")
+    say("everything is delivered")
 
 
 @app.command
@@ -135,7 +223,7 @@ def evaluate(
     source: str,
     *,
     real: Annotated[str | None, Parameter(help="Data set, folder or .npy. [default: the run's own data set]")] = None,
-    split: Annotated[Literal["train", "valid", "test"], Parameter(help="Of a data set.")] = "train",
+    split: Annotated[Split, Parameter(help="Of a data set.")] = "train",
     metric: Annotated[
         str, Parameter(help="Comma-separated: fid, kid, pr ... as docs/evaluation.md lists them.")
     ] = "fid,kid",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-Advance = Callable[[int, int, str], None]  # images done so far, images in total, words to show beside them
+Advance = Callable[[int, int, str], None]  # done so far, in total, words to show beside them
 
 LOG_SECONDS = 10.0
 
@@ -15,9 +15,9 @@ console = Console(stderr=True, highlight=False)
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Advance]:
-    """Shows how many images are done; the block calls what it is given whenever it knows more."""
-    with _bar(title) if console.is_terminal else _lines(title) as advance:
+def progress(title: str, unit: str = "images") -> Iterator[Advance]:
+    """Shows how many are done; the block calls what it is given whenever it knows more."""
+    with _bar(title) if console.is_terminal else _lines(title, unit) as advance:
         yield advance
 
 
@@ -34,13 +34,13 @@ def _bar(title: str) -> Iterator[Advance]:
 
 
 @contextmanager
-def _lines(title: str) -> Iterator[Advance]:
+def _lines(title: str, unit: str) -> Iterator[Advance]:
     shown, last = time.monotonic(), -1
 
     def advance(done: int, total: int, words: str) -> None:
         nonlocal shown, last
         if time.monotonic() - shown >= LOG_SECONDS or (done >= total and done != last):
             shown, last = time.monotonic(), done
-            console.print(f"{title}: {min(done, total):,} of {total:,} images  {words}".rstrip(), soft_wrap=True)
+            console.print(f"{title}: {min(done, total):,} of {total:,} {unit}  {words}".rstrip(), soft_wrap=True)
 
     yield advance
