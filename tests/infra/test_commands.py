@@ -1,0 +1,78 @@
+import contextlib
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+from cyclopts import CycloptsError, MissingArgumentError
+
+from jobs.cli import app
+from tests.infra.commands import command_lines, commands_in, parse, parse_click, texts
+from tests.infra.programs import ROOT
+
+FILES = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in texts()]
+EXAMPLE = """
+# raygan train --comment
+entrypoint: raygan shard A --size 64 && raygan train --shards B | tee log
+    RAY_ADDRESS=HEAD:6379 .venv/bin/raygan train --workers 8 \\
+        --gpu   # on a cluster
+then raygan ui; raygan trains a model
+"""
+
+
+def test_command_lines_are_found_where_a_shell_would_run_them() -> None:
+    assert sorted(command_lines(EXAMPLE, "raygan")) == sorted(
+        [
+            "raygan shard A --size 64",
+            "raygan train --shards B",
+            "raygan train --workers 8          --gpu",
+            "raygan ui",
+            "raygan trains a model",
+        ]
+    )
+
+
+@pytest.mark.parametrize("line", ["train --wrokers 2", "tarin", "train --workers many", "train --batch 0"])
+def test_the_real_parser_refuses_what_does_not_exist(line: str) -> None:
+    with pytest.raises(CycloptsError):
+        parse(app, shlex.split(line))
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_every_raygan_command_that_is_written_down_exists(path: Path) -> None:
+    lines, mentions = commands_in(path, "raygan")
+    for line in lines:
+        parse(app, shlex.split(line)[1:])
+    for line in mentions:
+        with contextlib.suppress(MissingArgumentError):  # `raygan shard`, in a sentence
+            parse(app, shlex.split(line)[1:])
+
+
+def test_readme_and_the_cluster_guide_hold_commands() -> None:
+    assert commands_in(ROOT / "README.md", "raygan")[0]
+    assert commands_in(ROOT / "docs" / "cluster.md", "raygan")[0]
+
+
+@pytest.mark.parametrize("program", ["ray", "mlflow"])
+def test_every_ray_and_mlflow_command_that_is_written_down_exists(program: str) -> None:
+    if program == "ray":
+        from ray.scripts.scripts import cli
+    else:
+        from mlflow.cli import cli
+    with pytest.raises(click.UsageError):
+        parse_click(cli, f"{program} --no-such-option")
+    for path in texts():
+        for line in commands_in(path, program)[0]:
+            try:
+                parse_click(cli, line)
+            except click.UsageError as e:
+                pytest.fail(f"{path.relative_to(ROOT)}: {line}: {e.message}")
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda path: path.name
+)
+def test_every_path_of_infra_that_is_written_down_exists(path: Path) -> None:
+    for name in re.findall(r"\binfra/[\w./-]*[\w/]", path.read_text()):
+        assert (ROOT / name).exists(), name

@@ -1,0 +1,131 @@
+import copy
+import shlex
+from typing import Any
+
+import pytest
+
+from jobs.cli import app
+from tests.infra.commands import parse, raygan_commands
+from tests.infra.kubernetes import OVERLAYS, Object, build, errors
+
+ALL = sorted(path.name for path in OVERLAYS.iterdir())
+WITH_JOBS = [name for name in ALL if name.endswith("-jobs")]
+
+
+@pytest.fixture(scope="module")
+def objects() -> dict[str, list[Object]]:
+    return {name: build(name) for name in ALL}
+
+
+def pods(thing: Object) -> list[Object]:
+    """The pod specifications of an object."""
+    spec = thing.get("spec", {})
+    cluster = spec.get("rayClusterSpec", spec)
+    if "headGroupSpec" in cluster:
+        return [group["template"]["spec"] for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]
+    return [spec["template"]["spec"]] if "template" in spec else []
+
+
+def containers(pod: Object) -> list[Object]:
+    return pod["containers"] + pod.get("initContainers", [])
+
+
+@pytest.mark.parametrize("overlay", ALL)
+def test_every_field_of_every_object_is_one_that_kubernetes_kuberay_or_kueue_knows(
+    overlay: str, objects: dict[str, list[Object]]
+) -> None:
+    assert objects[overlay]
+    assert [error for thing in objects[overlay] for error in errors(thing)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("spec", "entrypont"), "raygan"),
+        (("spec", "submissionMode"), "Http"),
+        (("spec", "rayClusterSpec", "headGroupSpec", "template", "spec", "containers", 0, "imag"), "raygan"),
+        (("spec", "rayClusterSpec", "workerGroupSpecs", 0, "template", "spec", "containers"), None),
+    ],
+)
+def test_the_judge_finds_a_misspelt_a_mistyped_and_a_missing_field(
+    path: tuple[str | int, ...], value: object, objects: dict[str, list[Object]]
+) -> None:
+    job: Any = copy.deepcopy(next(thing for thing in objects[WITH_JOBS[0]] if thing["kind"] == "RayJob"))
+    parent = job
+    for key in path[:-1]:
+        parent = parent[key]
+    parent[path[-1]] = value
+    assert list(errors(job))
+
+
+@pytest.mark.parametrize("overlay", ALL)
+def test_no_pod_can_become_root(overlay: str, objects: dict[str, list[Object]]) -> None:
+    for pod in (pod for thing in objects[overlay] for pod in pods(thing)):
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in containers(pod):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
+@pytest.mark.parametrize("overlay", ALL)
+def test_ray_asks_for_a_token_and_secrets_are_named_but_never_given(
+    overlay: str, objects: dict[str, list[Object]]
+) -> None:
+    for thing in objects[overlay]:
+        assert thing["kind"] != "Secret"
+        if thing["kind"] in ("RayCluster", "RayJob"):
+            cluster = thing["spec"].get("rayClusterSpec", thing["spec"])
+            assert cluster["authOptions"] == {"mode": "token", "secretName": "ray-token"}
+        for container in (container for pod in pods(thing) for container in containers(pod)):
+            for variable in container.get("env", []):
+                secret = any(word in variable["name"] for word in ("PASSWORD", "TOKEN", "KEY"))
+                assert not secret or "secretKeyRef" in variable["valueFrom"]
+
+
+@pytest.mark.parametrize("overlay", ALL)
+def test_nothing_is_reachable_from_outside_the_cluster(overlay: str, objects: dict[str, list[Object]]) -> None:
+    kinds = {thing["kind"] for thing in objects[overlay]}
+    assert not kinds & {"Ingress", "Gateway", "HTTPRoute"}
+    for thing in objects[overlay]:
+        if thing["kind"] == "Service":
+            assert thing["spec"].get("type", "ClusterIP") == "ClusterIP"
+    closed = [thing for thing in objects[overlay] if thing["metadata"]["name"] == "deny-ingress"]
+    assert [policy["spec"] for policy in closed] == [{"podSelector": {}, "policyTypes": ["Ingress"]}]
+
+
+@pytest.mark.parametrize("overlay", ALL)
+def test_images_are_pinned(overlay: str, objects: dict[str, list[Object]]) -> None:
+    for container in (container for thing in objects[overlay] for pod in pods(thing) for container in containers(pod)):
+        tag = container["image"].rpartition(":")[2]
+        assert tag[:1].isdigit() or tag[:1] == "v", container["image"]
+
+
+@pytest.mark.parametrize("overlay", WITH_JOBS)
+def test_the_cluster_of_a_job_holds_the_workers_that_its_command_asks_for(
+    overlay: str, objects: dict[str, list[Object]]
+) -> None:
+    job = next(
+        thing for thing in objects[overlay] if thing["kind"] == "RayJob" and thing["metadata"]["name"] == "train"
+    )
+    workers = job["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]
+    resources = workers["template"]["spec"]["containers"][0]["resources"]
+    commands = raygan_commands(job["spec"]["entrypoint"])
+    assert len(commands) == 2, "one to start the run, one to resume it"
+    for command in commands:
+        launch = parse(app, shlex.split(command)[1:])["launch"]
+        assert launch.workers == workers["replicas"] == workers["minReplicas"] == workers["maxReplicas"]
+        assert launch.gpu == ("nvidia.com/gpu" in resources["limits"])
+        assert launch.cpus_per_worker <= int(resources["limits"].get("cpu", resources["requests"]["cpu"]))
+
+
+def test_with_queues_every_job_waits_in_one_and_no_standing_cluster_bypasses_it(
+    objects: dict[str, list[Object]],
+) -> None:
+    queues = {thing["metadata"]["name"] for thing in objects["kueue-jobs"] if thing["kind"] == "LocalQueue"}
+    jobs = [thing for thing in objects["kueue-jobs"] if thing["kind"] == "RayJob"]
+    assert {job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] for job in jobs} == queues
+    assert all(job["spec"]["shutdownAfterJobFinishes"] for job in jobs)
+    assert "RayCluster" not in {thing["kind"] for thing in objects["kueue-jobs"]}
