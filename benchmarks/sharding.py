@@ -11,7 +11,7 @@ Peers, left out if missing: pip install mosaicml-streaming litdata datasets
 """
 
 import argparse
-import importlib.util
+import importlib
 import json
 import os
 import shutil
@@ -114,10 +114,10 @@ def _annotation(source: Source, row: int) -> dict[str, Any]:
     return {"key": source.keys[row].decode(), "attributes": attributes}
 
 
-WRITERS: dict[str, tuple[str | None, Writer]] = {
-    "raygan": (None, ours),
-    "webdataset ShardWriter, PIL": (None, shardwriter_pil),
-    "webdataset ShardWriter, our images": (None, shardwriter),
+WRITERS: dict[str, tuple[str, Writer]] = {
+    "raygan": ("sharding", ours),
+    "webdataset ShardWriter, PIL": ("webdataset", shardwriter_pil),
+    "webdataset ShardWriter, our images": ("webdataset", shardwriter),
     "Mosaic MDSWriter, our images": ("streaming", mosaic),
     "litdata BinaryWriter, our images": ("litdata", litdata),
     "datasets to parquet, our images": ("datasets", parquet),
@@ -196,8 +196,10 @@ def main() -> None:
         print(f"{images:,} images of {source.kind}\n\n{'':36}images/s per core   raygan is   share of decode alone")
         rates: dict[str, float] = {}
         for name, (module, writer) in WRITERS.items():
-            if module and importlib.util.find_spec(module) is None:
-                print(f"{name:36}skipped: {module} is not installed")
+            try:
+                importlib.import_module(module)
+            except ImportError as error:
+                print(f"{name:36}skipped: {error}")
                 continue
             rates[name] = rate(lambda out, writer=writer: writer(source, out), images)  # type: ignore[misc]
             print(f"{name:36}{rates[name]:17,.0f}{rates['raygan'] / rates[name]:11.2f}x{rates[name] / limit:24.2f}")

@@ -19,7 +19,7 @@ class Table(NamedTuple, Generic[T]):
 
     columns: tuple[str, ...]
     rows: dict[bytes, T]
-    doubled: tuple[bytes, ...]  # stems that have more than one row; the first counts
+    doubled: frozenset[bytes]  # stems that have more than one row; the first counts
 
 
 def read_bits(data: bytes, where: str) -> Table[bytes]:
@@ -41,7 +41,7 @@ def read_numbers(data: bytes, where: str) -> Table[tuple[int, ...]]:
 def _read(data: bytes, where: str, parse: Callable[[list[bytes]], T]) -> Table[T]:
     columns: tuple[str, ...] = ()
     rows: dict[bytes, T] = {}
-    doubled = []
+    doubled: set[bytes] = set()
     width = None
     for number, cells in _lines(data):
         if not rows and not columns and _is_header(cells):
@@ -60,7 +60,7 @@ def _read(data: bytes, where: str, parse: Callable[[list[bytes]], T]) -> Table[T
             raise UserError(f"{where}:{number}: {len(cells)} columns where {width} were expected; get the file again")
         stem = cells[0].rpartition(b".")[0] or cells[0]
         if stem in rows:
-            doubled.append(stem)
+            doubled.add(stem)
             continue
         try:
             rows[stem] = parse(cells[1:])
@@ -68,7 +68,7 @@ def _read(data: bytes, where: str, parse: Callable[[list[bytes]], T]) -> Table[T
             raise UserError(
                 f"{where}:{number}: a value that is not expected there: {error}; get the file again"
             ) from error
-    return Table(columns, rows, tuple(doubled))
+    return Table(columns, rows, frozenset(doubled))
 
 
 def _lines(data: bytes) -> Iterator[tuple[int, list[bytes]]]:

@@ -118,16 +118,12 @@ def _annotated(
             rejects.append(Reject(name, f"duplicate key: {names[stem]} has it too"))
         elif lacking:
             rejects.append(Reject(name, f"no row in {' and '.join(lacking)}"))
+        elif doubled := [title for title, table in present.items() if stem in table.doubled]:
+            rejects.append(Reject(name, f"more than one row in {' and '.join(doubled)}"))
         elif tables.partition and not 0 <= tables.partition.rows[stem][0] < len(SPLITS):
             rejects.append(Reject(name, f"unknown partition {tables.partition.rows[stem][0]}"))
         else:
             names[stem] = name
-    for title, table in present.items():
-        rejects += [
-            Reject(stem.decode("utf-8", "replace"), f"more than one row in {title}")
-            for stem in table.doubled
-            if stem in names
-        ]
     if not names:
         raise UserError(
             f"{pictures}: none of {len(sizes)} images has a row in the annotations; do they belong together?"

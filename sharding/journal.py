@@ -58,8 +58,8 @@ class Journal:
         identity = self.identity
         records: list[Written] = []
         if NAME in files:
-            records = self._published()
-            identity = records[0].identity
+            manifest = Manifest.load(self.folder)
+            identity, records = manifest.identity, self._published(manifest)
         elif _PLAN in notes:
             identity = json.loads(self.records.read(_PLAN))["identity"]
             records = [record for name in notes if name.endswith(".tar.json") and (record := self._record(name))]
@@ -90,9 +90,8 @@ class Journal:
         except (ValidationError, FileNotFoundError):
             return None
 
-    def _published(self) -> list[Written]:
-        """Records of a finished data set, from its manifest."""
-        manifest = Manifest.load(self.folder)
+    def _published(self, manifest: Manifest) -> list[Written]:
+        """Records of a finished data set."""
         rejects: dict[str, list[Reject]] = {}
         if manifest.rejects:
             for line in self.folder.read(REJECTS).decode().splitlines():

@@ -81,10 +81,12 @@ class Manifest(BaseModel):
         where = f"{folder}/{NAME}"
         try:
             text = Folder(str(folder)).read(NAME)
-        except OSError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise UserError(
                 f"{where}: no manifest there; make a data set with `raygan shard SOURCE {folder}`"
             ) from error
+        except OSError as error:
+            raise UserError(f"{where}: cannot be read ({error}); check the folder and the rights to it") from error
         try:
             manifest = cls.model_validate_json(text)
         except ValidationError as error:
@@ -92,7 +94,9 @@ class Manifest(BaseModel):
             field = ".".join(map(str, first["loc"])) or "the file"
             raise UserError(f"{where}: not a manifest of version {VERSION}: {field}: {first['msg']}") from error
         if manifest.digest != manifest.expected_digest():
-            raise UserError(f"{where}: changed after it was written (its digest is wrong); convert the data set again")
+            raise UserError(
+                f"{where}: changed after it was written (its digest is wrong); put it back, or convert again"
+            )
         return manifest
 
     @classmethod

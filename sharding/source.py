@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sharding.errors import UserError
 from sharding.hashing import hashes, key_of
 from sharding.journal import Reject
+from sharding.layout import NUMBER_WIDTH
 from sharding.manifest import SPLITS
 from sharding.pictures import Pictures
 
@@ -90,6 +92,9 @@ def assemble(
     block: int = 1,
 ) -> Source:
     """A source of images in the order of their keys, sorted by split here; `lengths` go into its digest."""
+    for name, columns in (numbers or {}).items():
+        if len(columns) and not -(10 ** (NUMBER_WIDTH - 1)) < columns.min() <= columns.max() < 10**NUMBER_WIDTH:
+            raise UserError(f"{kind}: {name} has numbers of more than {NUMBER_WIDTH} characters; renumber or remove them")
     order = np.argsort(splits, kind="stable")
     keys = keys_of([stems[row] for row in order])
     table = np.zeros((len(names), 0), np.uint8) if values is None else values[order]

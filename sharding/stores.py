@@ -1,6 +1,7 @@
 """A folder in the local file system or in any store that fsspec knows: s3://, gs://, az://, hf://, memory://."""
 
 import contextlib
+import io
 import os
 import secrets
 import shutil
@@ -25,15 +26,16 @@ class Folder:
     def __init__(self, location: str, store: Any = None) -> None:
         """Raises UserError if `location` is a URL of a store whose library is not installed."""
         self.location = location.rstrip("/") or "/"
-        self.local = (
-            Path(location.removeprefix("file://")) if "://" not in location or location.startswith("file://") else None
-        )
+        self.local: Path | None = None
+        if "://" not in location or location.startswith("file://"):
+            self.local = Path(location.removeprefix("file://")).expanduser().absolute()
         self._fs: Any = store
         if self.local is None:
             self._fs, self._root = _connect(self.location, store)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Folder, (self.location, self._fs)  # with the settings that fsspec found here, which a worker may lack
+        # A worker may run in another directory, and lack the settings that fsspec found here.
+        return Folder, (str(self.local or self.location), self._fs)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Folder) and other.location == self.location
@@ -54,7 +56,7 @@ class Folder:
     @property
     def parent(self) -> "Folder":
         if self.local is not None:
-            return Folder(str(self.local.absolute().parent))
+            return Folder(str(self.local.parent))
         return Folder(self.location.rpartition("/")[0], self._fs)
 
     def _at(self, name: str) -> str:
@@ -111,7 +113,8 @@ class Folder:
     def read(self, name: str) -> bytes:
         """The whole file. Raises OSError."""
         if self.local is not None:
-            return (self.local / name).read_bytes()
+            with io.FileIO(f"{self.local}/{name}") as file:  # half the time of Path.read_bytes for a small file
+                return file.readall()
         with _store_errors():
             return bytes(self._fs.cat_file(self._at(name)))
 

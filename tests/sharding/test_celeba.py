@@ -186,7 +186,7 @@ def test_a_table_of_bits_is_read_as_it_was_written(
     table = read_bits(newline.join([*lines, ""]).encode(), "table")
     assert table.columns == tuple(columns)
     assert table.rows == {name.encode(): bytes(x > 0 for x in values) for name, values in rows.items()}
-    assert table.doubled == ()
+    assert table.doubled == frozenset()
 
 
 @UNHURRIED
@@ -233,3 +233,22 @@ def test_the_digest_depends_on_every_annotation(tmp_path: Path) -> None:
     (folder / "img_align_celeba" / "000002.jpg").write_bytes(sources.jpeg(77))
     digests.add(open_source(str(folder)).digest)
     assert len(digests) == 5
+
+
+def test_an_image_with_two_rows_is_left_out(tmp_path: Path) -> None:
+    folder = sources.official(tmp_path / "x", COUNT)
+    with (folder / "list_eval_partition.txt").open("ab") as file:
+        file.write(b"000007.jpg 2\r\n")
+    source = open_source(str(folder))
+    assert len(source) == COUNT - 1
+    assert [tuple(reject) for reject in source.rejects] == [
+        ("000007.jpg", "more than one row in list_eval_partition", "")
+    ]
+
+
+def test_a_number_that_does_not_fit_its_columns_is_refused(tmp_path: Path) -> None:
+    folder = sources.official(tmp_path / "x", COUNT)
+    rows = "".join(f"{n:06d}.jpg {10**6 + n}\n" for n in range(1, COUNT + 1))
+    (folder / "identity_CelebA.txt").write_text(rows)
+    with pytest.raises(UserError, match="identity has numbers"):
+        open_source(str(folder))
