@@ -187,4 +187,4 @@ def _time_of(server: MlflowClient, run_id: str, key: str, position: int) -> int:
 
 
 def _canonical(words: Mapping[str, str]) -> str:
-    return json.dumps(dict(words), sort_keys=True)
+    return redact(json.dumps(dict(words), sort_keys=True))
