@@ -182,7 +182,7 @@ def train(
 
     if resume:
         defaults.refuse_changes(records.load(launch.runs, resume).config, config)
-    launch = launch.named(config.preset)
+    launch = launch.resolved(config.preset)
     if dry_run:
         print(describe(config, launch))
         return

@@ -36,16 +36,12 @@ def fill(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> 
     typed = {argument.name: argument.tokens[0].value for argument in arguments if argument.tokens}
     if name := typed.get("--resume"):
         run = runs.load(Path(typed.get("--runs", Launch().runs)), name)
-        values: dict[str, Any] = run.config.model_dump(mode="json") | {
-            "shards": run.shards,
-            "name": run.name,
-            "tracking": run.tracking,
-        }
+        values: dict[str, Any] = run.config.model_dump(mode="json") | run.launch.model_dump(mode="json")
         source = f"run {name}"
     else:
         config = preset(typed.get("--preset", Config().preset))
         values, source = config.model_dump(mode="json"), f"preset {config.preset}"
-    Dict(values, source=source, use_commands_as_keys=False)(app, commands, arguments)
+    Dict({"train": values}, source=source)(app, commands, arguments)
 
 
 def refuse_changes(before: Config, after: Config) -> None:

@@ -50,7 +50,7 @@ def _train(config: Config, launch: Launch) -> Path:
         return records.find_checkpoint(launch.runs, name)
     if records.load(launch.runs, name).config != config:
         raise UserError(f"--name {name}: that run in {launch.runs} was made with other settings; choose another name")
-    newest = records.newest_checkpoint(launch.runs, name)
+    newest = records.newest_checkpoint(launch.runs / name)
     if newest is not None and read_header(newest).position >= config.images:
         console.print(f"  reused: run {name}, which is finished (choose another --name to train anew)")
         return newest

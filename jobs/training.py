@@ -18,7 +18,7 @@ def describe(config: Config, launch: Launch) -> str:
     each = "one GPU" if launch.gpu else f"{launch.cpus_per_worker} CPU core(s)"
     lines = [
         config.model_dump_json(indent=2),
-        f"run {launch.name} in {launch.runs.resolve()}, tracked in {launch.tracking}",
+        f"run {launch.name} in {launch.runs}, tracked in {launch.tracking}",
         f"data set {launch.shards}: {images:,} images of {manifest.size}x{manifest.size} in the train split",
         f"{launch.workers} worker(s), each with {each} and {config.batch / launch.workers:g} images per update",
         f"{config.images:,} images = {config.images / images:.1f} epochs = {updates:,} updates",

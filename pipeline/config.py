@@ -98,11 +98,11 @@ class Launch(Knobs):
     experiment: str = Field("raygan", min_length=1, description="MLflow experiment.")
     max_failures: int = Field(2, ge=0, description="Restarts from the newest checkpoint before the run has failed.")
 
-    def named(self, preset: str) -> "Launch":
-        """With a name of its own in place of auto."""
-        if self.name != "auto":
-            return self
-        return self.model_copy(update={"name": f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"})
+    def resolved(self, preset: str) -> "Launch":
+        """With a name of its own in place of auto, and absolute folders, since workers run in another one."""
+        name = f"{preset}-{datetime.now():%Y%m%d-%H%M%S}" if self.name == "auto" else self.name
+        shards = self.shards if "://" in self.shards else str(Path(self.shards).resolve())
+        return self.model_copy(update={"name": name, "shards": shards, "runs": self.runs.resolve()})
 
 
 def radford() -> Config:

@@ -34,16 +34,16 @@ def begin(config: Config, launch: Launch, manifest: Manifest, command: str) -> t
     return uri, run_id
 
 
-def finish(run: Run, folder: Path, command: str) -> list[str]:
+def finish(run: Run, command: str) -> list[str]:
     """Records what came out of a run that reached its end; returns what the user should know about it."""
     from pipeline import checkpoint
 
-    newest = runs.find_checkpoint(folder, run.name)
+    newest = runs.find_checkpoint(run.launch.runs, run.name)
     header = checkpoint.read_header(newest)
     identity = ", ".join(f"{name} {fact}" for name, fact in header.identity.items())
-    words = tracking.description(command, Manifest.load(run.shards), run.run_id, header.scores, identity)
+    words = tracking.description(command, Manifest.load(run.launch.shards), run.run_id, header.scores, identity)
 
-    writer = tracking.Writer(run.tracking, run.run_id, runs.spool(folder, run.name))
+    writer = tracking.Writer(run.tracking, run.run_id, run.spool)
     with tempfile.TemporaryDirectory() as scratch:
         sheet = Path(scratch) / tracking.GRID
         faces = checkpoint.load_faces(newest)
@@ -52,7 +52,9 @@ def finish(run: Run, folder: Path, command: str) -> list[str]:
         writer.artifact(newest, "checkpoints")
         writer.tags({tracking.NOTE: words})
         undelivered = writer.close(CLOSE_SECONDS)
-    notes = [f"MLflow has not taken {undelivered} writes; deliver them with: raygan tracking flush --runs {folder}"]
+    notes = [
+        f"MLflow has not taken {undelivered} writes; deliver them with: raygan tracking flush --runs {run.launch.runs}"
+    ]
     return [*notes[: bool(undelivered)], *_registered(run, header, faces, words)]
 
 

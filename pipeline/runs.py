@@ -1,13 +1,13 @@
 """What a run leaves in its folder, and how the next command finds it again.
 
-RUNS/NAME/run.json is ours, written once by the driver; the checkpoints beside it are written through Ray Train.
+RUNS/NAME/run.json is ours, written by the driver; the checkpoints beside it are written through Ray Train.
 """
 
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline.config import Config
+from pipeline.config import Config, Launch
 from sharding.errors import UserError
 
 RECORD = "run.json"
@@ -19,19 +19,36 @@ class Run(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
     config: Config
-    shards: str  # absolute folder of the data set
-    data: str  # its digest
+    launch: Launch  # its folders are absolute
+    data: str  # digest of the data set
     tracking: str  # MLflow's URI
     run_id: str  # MLflow's
 
-    def save(self, runs: Path) -> None:
-        folder = runs / self.name
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{RECORD}"
+    @property
+    def name(self) -> str:
+        return self.launch.name
+
+    @property
+    def folder(self) -> Path:
+        return self.launch.runs / self.launch.name
+
+    @property
+    def spool(self) -> Path:
+        """Where writes wait that MLflow has not taken yet."""
+        return self.folder / "spool"
+
+    def save(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f".{RECORD}"
         temporary.write_text(self.model_dump_json(indent=1))
-        temporary.replace(folder / RECORD)
+        temporary.replace(self.folder / RECORD)
+
+    def what_remains(self) -> str:
+        """What a run that did not reach its end leaves, and how to go on, in words."""
+        newest = newest_checkpoint(self.folder)
+        kept = f"its last good checkpoint is {newest}" if newest else "it has no checkpoint yet"
+        return f"{kept}; continue it with: raygan train --resume {self.name} --runs {self.launch.runs}"
 
 
 def exists(runs: Path, name: str) -> bool:
@@ -39,24 +56,20 @@ def exists(runs: Path, name: str) -> bool:
 
 
 def load(runs: Path, name: str) -> Run:
-    """Raises UserError if there is no such run, naming those there are."""
+    """The run as it was left, in `runs` wherever that lies now. Raises UserError, naming the runs there are."""
     try:
-        return Run.model_validate_json((runs / name / RECORD).read_bytes())
+        run = Run.model_validate_json((runs / name / RECORD).read_bytes())
     except OSError as e:
         known = ", ".join(sorted(path.parent.name for path in runs.glob(f"*/{RECORD}"))) or "none yet"
         raise UserError(f"{name}: no such run in {runs} (runs there: {known})") from e
     except ValidationError as e:
         raise UserError(f"{runs / name / RECORD}: not a run of this version ({e.errors()[0]['msg']})") from e
+    return run.model_copy(update={"launch": run.launch.model_copy(update={"runs": runs.resolve()})})
 
 
-def spool(runs: Path, name: str) -> Path:
-    """Where writes wait that MLflow has not taken yet."""
-    return runs / name / "spool"
-
-
-def newest_checkpoint(runs: Path, name: str) -> Path | None:
+def newest_checkpoint(run_folder: Path) -> Path | None:
     """The checkpoint with the most images; their names sort by position."""
-    return max((header.parent for header in (runs / name).glob(f"checkpoint_*/{HEADER}")), default=None)
+    return max((header.parent for header in run_folder.glob(f"checkpoint_*/{HEADER}")), default=None)
 
 
 def find_checkpoint(runs: Path, run_or_checkpoint: str) -> Path:
@@ -64,7 +77,7 @@ def find_checkpoint(runs: Path, run_or_checkpoint: str) -> Path:
     if (Path(run_or_checkpoint) / HEADER).is_file():
         return Path(run_or_checkpoint)
     run = load(runs, run_or_checkpoint)
-    folder = newest_checkpoint(runs, run.name)
+    folder = newest_checkpoint(run.folder)
     if folder is None:
-        raise UserError(f"{run.name}: no checkpoint yet; continue it with: raygan train --resume {run.name}")
+        raise UserError(f"{run.name}: {run.what_remains()}")
     return folder

@@ -50,25 +50,26 @@ def train(
     The first SIGINT or SIGTERM stops the run with a checkpoint and KeyboardInterrupt, which says how to go on.
     With `resume` the run of that name goes on from its newest checkpoint. `command` is recorded as typed.
     """
+    launch = launch.resolved(config.preset)
     run = _resumed(config, launch) if resume else _created(config, launch, command)
     try:
-        _fit(run, launch, progress)
-        for words in recording.finish(run, launch.runs, command):
+        _fit(run, progress)
+        for words in recording.finish(run, command):
             if progress is not None:
                 progress(News(config.images, {}, words))
     except KeyboardInterrupt as e:
-        words = str(e) or f"run {run.name} was interrupted; {_what_remains(run, launch.runs)}"
-        _end(run, launch, "KILLED", words)
+        words = str(e) or f"run {run.name} was interrupted; {run.what_remains()}"
+        _end(run, "KILLED", words)
         raise KeyboardInterrupt(words) from None
     except BaseException as e:
-        _end(run, launch, "FAILED", str(e) or type(e).__name__)
+        _end(run, "FAILED", str(e) or type(e).__name__)
         raise
-    _end(run, launch, "FINISHED", "")
+    _end(run, "FINISHED", "")
     return run
 
 
-def _end(run: Run, launch: Launch, status: tracking.Status, reason: str) -> None:
-    tracking.end_run(run.tracking, run.run_id, status, reason, runs.spool(launch.runs, run.name))
+def _end(run: Run, status: tracking.Status, reason: str) -> None:
+    tracking.end_run(run.tracking, run.run_id, status, reason, run.spool)
 
 
 def _created(config: Config, launch: Launch, command: str) -> Run:
@@ -79,51 +80,39 @@ def _created(config: Config, launch: Launch, command: str) -> Run:
             f"continue it with --resume {launch.name} or choose another name"
         )
     uri, run_id = recording.begin(config, launch, manifest, command)
-    run = Run(
-        name=launch.name,
-        config=config,
-        shards=str(Path(launch.shards).resolve()),
-        data=manifest.digest,
-        tracking=uri,
-        run_id=run_id,
-    )
-    run.save(launch.runs)
+    run = Run(config=config, launch=launch, data=manifest.digest, tracking=uri, run_id=run_id)
+    run.save()
     return run
 
 
 def _resumed(config: Config, launch: Launch) -> Run:
     run = runs.load(launch.runs, launch.name)
-    run = run.model_copy(update={"config": config})
-    manifest = plan(config, launch)
-    if manifest.digest != run.data:
+    if plan(config, launch).digest != run.data:
         raise UserError(
             f"{launch.shards}: not the data set of run {run.name} (its digest differs); pass the same shards"
         )
     tracking.resume_run(run.tracking, run.run_id)
-    run.save(launch.runs)
+    run = run.model_copy(update={"config": config, "launch": launch})
+    run.save()
     return run
 
 
-def _fit(run: Run, launch: Launch, progress: Progress | None) -> None:
+def _fit(run: Run, progress: Progress | None) -> None:
     import ray.train
     from ray.train.torch import TorchTrainer
 
+    launch = run.launch
     desk = ray.remote(num_cpus=0)(Desk).remote()
     resources = {"CPU": float(launch.cpus_per_worker), "GPU": float(launch.gpu)}
     trainer = TorchTrainer(
         _ray_worker,
-        train_loop_config={
-            "run": run.model_dump_json(),
-            "runs": str(launch.runs.resolve()),
-            "desk": desk,
-            "threads": launch.cpus_per_worker,
-        },
+        train_loop_config={"run": run.model_dump_json(), "desk": desk},
         scaling_config=ray.train.ScalingConfig(
             num_workers=launch.workers, use_gpu=launch.gpu, resources_per_worker=resources
         ),
         run_config=ray.train.RunConfig(
             name=run.name,
-            storage_path=str(launch.runs.resolve()),
+            storage_path=str(launch.runs),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=run.config.checkpoints.keep),
             failure_config=ray.train.FailureConfig(max_failures=launch.max_failures),
         ),
@@ -131,11 +120,11 @@ def _fit(run: Run, launch: Launch, progress: Progress | None) -> None:
     try:
         outcome = _relaying(trainer.fit, desk, progress).return_value
     except ray.train.TrainingFailedError as e:
-        raise RunError(_cause(e, run, launch.runs)) from e
+        raise RunError(f"run {run.name} failed: {_cause(e)}; {run.what_remains()}") from e
     if isinstance(outcome, str):
-        raise RunError(f"{outcome}; {_what_remains(run, launch.runs)}")
+        raise RunError(f"run {run.name} failed: {outcome}; {run.what_remains()}")
     if outcome < run.config.images:
-        raise KeyboardInterrupt(f"run {run.name} was stopped at {outcome:,} images; {_what_remains(run, launch.runs)}")
+        raise KeyboardInterrupt(f"run {run.name} was stopped at {outcome:,} images; {run.what_remains()}")
 
 
 def _relaying(fit: Callable[[], Any], desk: Any, progress: Progress | None) -> Any:
@@ -186,19 +175,13 @@ def _signals_ask_to_stop(ask: Callable[[], Any]) -> Iterator[None]:
         restore()
 
 
-def _what_remains(run: Run, folder: Path) -> str:
-    newest = runs.newest_checkpoint(folder, run.name)
-    kept = f"its last good checkpoint is {newest}" if newest else "it has no checkpoint yet"
-    return f"{kept}; continue it with: raygan train --resume {run.name} --runs {folder}"
-
-
-def _cause(error: Exception, run: Run, folder: Path) -> str:
+def _cause(error: Exception) -> str:
     """The first worker's own words, since Ray's message is a traceback."""
     failures = getattr(error, "worker_failures", None) or {0: getattr(error, "controller_failure", error)}
     rank, failure = min(failures.items())
     cause = getattr(failure, "cause", failure)
     words = " ".join(str(cause).split()) if isinstance(cause, RunError | UserError) else repr(cause)
-    return f"run {run.name} failed on rank {rank}: {words}; {_what_remains(run, folder)}"
+    return f"rank {rank}: {words}"
 
 
 def _ray_worker(job: dict[str, Any]) -> int | str:
@@ -213,10 +196,10 @@ def _ray_worker(job: dict[str, Any]) -> int | str:
     run = Run.model_validate_json(job["run"])
     context = ray.train.get_context()
     place = Place(context.get_world_rank(), context.get_world_size(), get_device())
-    torch.set_num_threads(int(job["threads"]))
-    session = RaySession(run, Path(job["runs"]), job["desk"], place.leads)
+    torch.set_num_threads(run.launch.cpus_per_worker)
+    session = RaySession(run, job["desk"], place.leads)
     try:
-        return work(run.config, run.shards, place, session)
+        return work(run.config, run.launch.shards, place, session)
     except NotFiniteError as e:
         return str(e)
     finally:
@@ -226,10 +209,10 @@ def _ray_worker(job: dict[str, Any]) -> int | str:
 class RaySession:
     """The worker's Session on a cluster: checkpoints through Ray, all else from rank 0 to MLflow and the driver."""
 
-    def __init__(self, run: Run, folder: Path, desk: Any, leads: bool) -> None:
+    def __init__(self, run: Run, desk: Any, leads: bool) -> None:
         self.stopping = False
         self._desk = desk
-        self._writer = tracking.Writer(run.tracking, run.run_id, runs.spool(folder, run.name)) if leads else None
+        self._writer = tracking.Writer(run.tracking, run.run_id, run.spool) if leads else None
 
     @contextmanager
     def latest(self) -> Iterator[Path | None]:

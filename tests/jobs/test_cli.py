@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jobs.cli import main
-from pipeline.config import smoke
+from pipeline.config import Launch, smoke
 from pipeline.runs import Run
 
 
@@ -74,10 +74,18 @@ def test_flags_win_over_the_preset_and_a_resumed_run_brings_its_own_values(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     knobs = smoke().model_copy(update={"seed": 7, "balance": 1.5})
-    Run(name="a", config=knobs, shards=str(shards), data="d", tracking="t", run_id="r").save(tmp_path)
+    launch = Launch(name="a", shards=str(shards), runs=tmp_path, workers=4)
+    Run(config=knobs, launch=launch, data="d", tracking="t", run_id="r").save()
     main(f"train --resume a --runs {tmp_path} --images 512 --generator.learning-rate 1e-5 --dry-run".split())
     said = capsys.readouterr().out
-    for line in ('"seed": 7', '"balance": 1.5', '"images": 512', '"learning_rate": 0.00001', f"data set {shards}"):
+    for line in (
+        '"seed": 7',
+        '"balance": 1.5',
+        '"images": 512',
+        '"learning_rate": 0.00001',
+        f"data set {shards}",
+        "4 worker",
+    ):
         assert line in said.replace("1e-05", "0.00001")
     status, line = ends(capsys, *f"train --resume a --runs {tmp_path} --generator.width 8".split())
     assert (status, "--generator.width 8: the run was started with 4" in line) == (2, True)

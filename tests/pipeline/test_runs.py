@@ -3,14 +3,15 @@ from pathlib import Path
 import pytest
 
 from pipeline import runs
-from pipeline.config import smoke
+from pipeline.config import Launch, smoke
 from pipeline.runs import Run
 from sharding.errors import UserError
 
 
 def record(folder: Path, name: str) -> Run:
-    run = Run(name=name, config=smoke(), shards="/shards", data="d1", tracking="sqlite:///x.db", run_id="abc")
-    run.save(folder)
+    launch = Launch(name=name, shards="/shards", runs=folder, workers=3)
+    run = Run(config=smoke(), launch=launch, data="d1", tracking="sqlite:///x.db", run_id="abc")
+    run.save()
     return run
 
 
@@ -28,6 +29,12 @@ def test_a_run_is_found_again_as_it_was(tmp_path: Path) -> None:
     assert runs.load(tmp_path, "a") == run
 
 
+def test_a_folder_of_runs_may_move(tmp_path: Path) -> None:
+    record(tmp_path / "here", "a")
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert runs.load(tmp_path / "there", "a").folder == tmp_path / "there" / "a"
+
+
 def test_a_run_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no such run in .* \(runs there: none yet\)"):
         runs.load(tmp_path, "b")
@@ -38,7 +45,7 @@ def test_a_run_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path)
 
 def test_the_newest_whole_checkpoint_is_taken(tmp_path: Path) -> None:
     record(tmp_path, "a")
-    with pytest.raises(UserError, match="no checkpoint yet; continue it with: raygan train --resume a"):
+    with pytest.raises(UserError, match="a: it has no checkpoint yet; continue it with: raygan train --resume a"):
         runs.find_checkpoint(tmp_path, "a")
     checkpointed(tmp_path, "a", 900)
     newest = checkpointed(tmp_path, "a", 12_000)
