@@ -71,7 +71,7 @@ class Config(Knobs):
     ema_half_life: int = Field(
         10_000, ge=0, description="Images until the averaged generator has forgotten half; 0 is off."
     )
-    window: int = Field(16, ge=1, description="Shards that are shuffled together.")
+    window: int = Field(32, ge=1, description="Shards that are shuffled together.")
     log_every: int = Field(5_000, gt=0, description="Images between points of the loss curves.")
     evaluation: Evaluation = Evaluation()
     checkpoints: Checkpoints = Checkpoints()
@@ -93,6 +93,9 @@ class Launch(Knobs):
     workers: int = Field(1, ge=1, description="Ray Train workers: one GPU each with --gpu, else CPU cores.")
     gpu: bool = Field(False, description="A GPU per worker (NCCL) instead of CPUs (gloo).")
     cpus_per_worker: int = Field(1, ge=1, description="CPU cores per worker, which are also its threads.")
+    cache: Literal["none", "device"] = Field(
+        "none", description="device: keep the whole training split in the GPU's memory, if it fits."
+    )
     runs: Path = Field(Path("runs"), description="Folder of all runs; on a cluster one that every node shares.")
     tracking: str = Field("local", description="MLflow server's address; local: SQLite and files in --runs.")
     experiment: str = Field("raygan", min_length=1, description="MLflow experiment.")

@@ -199,7 +199,7 @@ def _ray_worker(job: dict[str, Any]) -> int | str:
     torch.set_num_threads(run.launch.cpus_per_worker)
     session = RaySession(run, job["desk"], place.leads)
     try:
-        return work(run.config, run.launch.shards, place, session)
+        return work(run.config, run.launch.shards, place, session, run.launch.cache)
     except NotFiniteError as e:
         return str(e)
     finally:

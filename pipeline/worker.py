@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -52,8 +52,10 @@ class Session(Protocol):
         """Keeps the checkpoint in `folder`. Every rank calls it at the same positions; only rank 0 has a folder."""
 
 
-def work(config: Config, shards: str, place: Place, session: Session) -> int:
+def work(config: Config, shards: str, place: Place, session: Session, cache: Literal["none", "device"] = "none") -> int:
     """Trains until `config.images` have been shown or the session stops it; returns the position reached.
+
+    `shards` and `cache` are the Reader's: where the images come from, and whether they stay on the device.
 
     Raises NotFiniteError, and RunError if a shard is damaged.
     """
@@ -89,6 +91,7 @@ def work(config: Config, shards: str, place: Place, session: Session) -> int:
         device=place.device,
         flip=config.flip,
         window=config.window,
+        cache=cache,
     ) as reader:
         batches, pace = iter(reader), Pace(position)
         stopped = False
