@@ -71,7 +71,7 @@ def register_generator(
         server.log_outputs(run_id, [LoggedModelOutput(logged.model_id, position)])
         measured = [
             Metric(
-                key, value, _time_of(server, run_id, key, position), position, model_id=logged.model_id, run_id=run_id
+                key, *_measured(server, run_id, key, position, value), position, model_id=logged.model_id, run_id=run_id
             )
             for key, value in scores.items()
         ]
@@ -180,10 +180,12 @@ def _beats_champion(
     )
 
 
-def _time_of(server: MlflowClient, run_id: str, key: str, position: int) -> int:
-    """When the run measured this score (ms since 1970), so that giving it to the model adds no second point."""
-    times = [metric.timestamp for metric in server.get_metric_history(run_id, key) if metric.step == position]
-    return times[0] if times else int(time.time() * 1000)
+def _measured(server: MlflowClient, run_id: str, key: str, position: int, value: float) -> tuple[float, int]:
+    """Score and time (ms since 1970), as the run holds them if it does: giving them to the model then adds no point."""
+    for metric in server.get_metric_history(run_id, key):
+        if metric.step == position:
+            return metric.value, metric.timestamp
+    return value, int(time.time() * 1000)
 
 
 def _canonical(words: Mapping[str, str]) -> str:

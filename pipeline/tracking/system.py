@@ -20,7 +20,10 @@ class System:
         self._monitors = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
         with contextlib.suppress(ImportError, RuntimeError):  # no NVIDIA library, or no GPU
             self._monitors.append(GPUMonitor())
-        self._next = 0.0
+        for monitor in self._monitors:
+            monitor.collect_metrics()  # the CPU's first value has nothing to be measured against: it is always 0
+            monitor.clear_metrics()
+        self._next = time.monotonic() + 1
 
     def read(self) -> dict[str, float]:
         """The values now; nothing when the last reading is younger than EVERY."""

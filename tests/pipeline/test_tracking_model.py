@@ -62,7 +62,7 @@ def test_registering_adds_no_second_point_to_a_score(registered: tuple[str, str]
     writer = tracking.Writer(uri, run_id, tmp_path / "spool")
     writer.metrics({KID: 5.0}, 640)
     assert writer.close(60) == 0
-    register(uri, run_id, 5.0, {})
+    register(uri, run_id, 5.0 + 1e-9, {})
     assert len(client(uri).get_metric_history(run_id, KID)) == 1
 
 
