@@ -157,3 +157,24 @@ def test_shuffled_like_a_full_permutation_when_the_window_covers_the_split() -> 
 def test_what_cannot_be_ordered_is_refused(make, words: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UserError, match=words):
         make()
+
+
+@pytest.mark.parametrize(
+    ("lanes", "position", "shards", "rows", "coins"),
+    [
+        (1, 0, [4, 2, 2, 4, 2, 2, 0, 0], [0, 3, 1, 1, 0, 2, 4, 3], [1, 1, 1, 0, 1, 1, 1, 0]),
+        (1, 24, [1, 1, 3, 3, 3, 1, 1, 3], [0, 1, 3, 1, 3, 0, 2, 0], [0, 0, 1, 0, 0, 0, 0, 1]),
+        (2, 0, [0, 0, 2, 2, 3, 3, 4, 4], [0, 2, 3, 1, 2, 4, 1, 0], [1, 1, 1, 0, 0, 1, 0, 1]),
+    ],
+)
+def test_the_published_vectors(lanes: int, position: int, shards: list[int], rows: list[int], coins: list[int]) -> None:
+    """docs/order.md publishes these; a change of them makes every run that is resumed another run."""
+    order = Order([5, 3, 4, 6, 2, 7], seed=1, window=2, lanes=lanes)
+    assert [part.tolist() for part in order.batch(position, 8)] == [shards, rows]
+    assert order.coins(position, 8).astype(int).tolist() == coins
+
+
+def test_the_published_vector_of_a_large_data_set() -> None:
+    order = Order(np.full(100_000, 4_000), seed=0, window=32, lanes=64)
+    shards, rows = order.slice(10**12, 1024, 5, 256)
+    assert (shards.tolist(), rows.tolist()) == ([3069, 1612, 2135, 2523], [3162, 2257, 3161, 297])

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -230,6 +231,32 @@ def test_a_missing_or_short_shard_is_found_before_anything_is_read(fragile: Path
 def test_what_cannot_be_read_is_refused_at_once(dataset: Path, options: dict, words: str) -> None:
     with pytest.raises(UserError, match=words):
         Reader(**{"folder": str(dataset), "split": "train", "batch": 20} | options)
+
+
+def test_twenty_epochs_need_no_more_memory_than_two(tmp_path: Path) -> None:
+    counts = [500] * 4
+    with Reader(str(write_dataset(tmp_path, counts, size=32)), "train", 50, flip=True, attributes=("Male",)) as reader:
+        read(reader, 2 * sum(counts))
+        before = psutil.Process().memory_info().rss
+        read(reader, 18 * sum(counts))
+        grown = psutil.Process().memory_info().rss - before
+    assert grown < sum(counts) * 32 * 32 * 3  # 18 epochs pass through; less than one of them may stay
+
+
+def test_shards_are_read_from_the_page_cache_that_all_workers_share(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path, [300], size=32)
+    with Reader(str(folder), "train", 300) as reader:
+        read(reader, 600)
+        mapping = smaps(folder / "train-000000.tar")
+    assert mapping["Rss"] * 1024 > 300 * 32 * 32 * 3
+    assert mapping["Anonymous"] == 0
+
+
+def smaps(path: Path) -> dict[str, int]:
+    """What the kernel says of this process's mapping of a file, in KiB."""
+    _, _, after = Path("/proc/self/smaps").read_text().partition(str(path))
+    lines = [line.split() for line in after.splitlines()[1:20]]
+    return {words[0].rstrip(":"): int(words[1]) for words in lines if words[-1] == "kB"}
 
 
 def test_close_stops_the_thread_and_keeps_what_was_taken(dataset: Path) -> None:
