@@ -16,8 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +42,8 @@ class Silent:
     def __init__(self) -> None:
         self.paces: list[float] = []
 
-    @contextmanager
-    def latest(self) -> Iterator[Path | None]:
-        yield None
+    def checkpoints(self) -> Sequence[Path]:
+        return ()
 
     def metrics(self, values: dict[str, float], position: int) -> None:
         if "speed/images_per_second" in values:

@@ -50,11 +50,11 @@ def _train(config: Config, launch: Launch) -> Path:
         return records.find_checkpoint(launch.runs, name)
     if records.load(launch.runs, name).config != config:
         raise UserError(f"--name {name}: that run in {launch.runs} was made with other settings; choose another name")
-    newest = records.newest_checkpoint(launch.runs / name)
-    if newest is not None and read_header(newest).position >= config.images:
+    kept = records.checkpoints(launch.runs / name)
+    if kept and read_header(kept[0]).position >= config.images:
         console.print(f"  reused: run {name}, which is finished (choose another --name to train anew)")
-        return newest
-    console.print(f"  continued: run {name}, from {newest.name if newest else 'its start'}")
+        return kept[0]
+    console.print(f"  continued: run {name}, from {kept[0].name if kept else 'its start'}")
     train_with_progress(config, launch, resume=True)
     return records.find_checkpoint(launch.runs, name)
 

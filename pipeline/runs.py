@@ -46,9 +46,9 @@ class Run(BaseModel):
 
     def what_remains(self) -> str:
         """What a run that did not reach its end leaves, and how to go on, in words."""
-        newest = newest_checkpoint(self.folder)
-        kept = f"its last good checkpoint is {newest}" if newest else "it has no checkpoint yet"
-        return f"{kept}; continue it with: raygan train --resume {self.name} --runs {self.launch.runs}"
+        kept = checkpoints(self.folder)
+        words = f"its last good checkpoint is {kept[0]}" if kept else "it has no checkpoint yet"
+        return f"{words}; continue it with: raygan train --resume {self.name} --runs {self.launch.runs}"
 
 
 def exists(runs: Path, name: str) -> bool:
@@ -67,9 +67,9 @@ def load(runs: Path, name: str) -> Run:
     return run.model_copy(update={"launch": run.launch.model_copy(update={"runs": runs.resolve()})})
 
 
-def newest_checkpoint(run_folder: Path) -> Path | None:
-    """The checkpoint with the most images; their names sort by position."""
-    return max((header.parent for header in run_folder.glob(f"checkpoint_*/{HEADER}")), default=None)
+def checkpoints(run_folder: Path) -> list[Path]:
+    """Newest first: their names sort by position."""
+    return sorted((header.parent for header in run_folder.glob(f"checkpoint_*/{HEADER}")), reverse=True)
 
 
 def find_checkpoint(runs: Path, run_or_checkpoint: str) -> Path:
@@ -77,7 +77,7 @@ def find_checkpoint(runs: Path, run_or_checkpoint: str) -> Path:
     if (Path(run_or_checkpoint) / HEADER).is_file():
         return Path(run_or_checkpoint)
     run = load(runs, run_or_checkpoint)
-    folder = newest_checkpoint(run.folder)
-    if folder is None:
+    kept = checkpoints(run.folder)
+    if not kept:
         raise UserError(f"{run.name}: {run.what_remains()}")
-    return folder
+    return kept[0]

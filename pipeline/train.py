@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -211,19 +211,13 @@ class RaySession:
 
     def __init__(self, run: Run, desk: Any, leads: bool) -> None:
         self.stopping = False
+        # Those in the folder, not the newest that Ray knows: a crash may have come between the upload and the report.
+        self._checkpoints = runs.checkpoints(run.folder)
         self._desk = desk
         self._writer = tracking.Writer(run.tracking, run.run_id, run.spool) if leads else None
 
-    @contextmanager
-    def latest(self) -> Iterator[Path | None]:
-        import ray.train
-
-        newest = ray.train.get_checkpoint()
-        if newest is None:
-            yield None
-            return
-        with newest.as_directory() as folder:
-            yield Path(folder)
+    def checkpoints(self) -> Sequence[Path]:
+        return self._checkpoints
 
     def metrics(self, values: dict[str, float], position: int) -> None:
         if self._writer is not None:

@@ -7,8 +7,8 @@ loop runs, is tested and is profiled in one plain process.
 import math
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -38,8 +38,8 @@ class Session(Protocol):
 
     stopping: bool  # whether the run shall end with a checkpoint, as far as this rank knows
 
-    def latest(self) -> AbstractContextManager[Path | None]:
-        """The folder of the checkpoint to go on from."""
+    def checkpoints(self) -> Sequence[Path]:
+        """The folders of the run's checkpoints, newest first."""
 
     def metrics(self, values: dict[str, float], position: int) -> None: ...
 
@@ -64,10 +64,7 @@ def work(config: Config, shards: str, place: Place, session: Session, cache: Lit
     manifest = Manifest.load(shards)
     assert manifest.size is not None, "train.plan() refuses images that vary in size"
     adversaries = Adversaries(config, manifest.size, place)
-    position = 0
-    with session.latest() as folder:
-        if folder is not None:
-            position = checkpoint.restore(folder, adversaries).position
+    position = _restore(adversaries, session)
     evaluator = Evaluator(
         shards,
         config.evaluation.split,
@@ -113,6 +110,19 @@ def work(config: Config, shards: str, place: Place, session: Session, cache: Lit
                 with pace.paused():
                     _save(adversaries, session, position, manifest.digest, evaluator.identity, scores)
     return position
+
+
+def _restore(adversaries: Adversaries, session: Session) -> int:
+    """Puts the newest sound checkpoint back and returns its position; 0 if there is none yet."""
+    folders = session.checkpoints()
+    for folder in folders:
+        try:
+            return checkpoint.restore(folder, adversaries).position
+        except RunError as e:
+            session.warn(str(e), 0)
+    if folders:
+        raise RunError(f"{folders[0].parent}: every checkpoint is damaged; start a new run")
+    return 0
 
 
 def _passed(every: int, before: int, after: int) -> bool:

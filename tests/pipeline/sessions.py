@@ -1,8 +1,7 @@
 """A Session in one plain process: the loop without Ray and MLflow."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,8 @@ class KilledError(Exception):
 class PlainSession:
     """Keeps checkpoints in a folder and all else in memory; `killed_at` ends the loop after that checkpoint."""
 
-    def __init__(self, folder: Path, start: Path | None = None, killed_at: int | None = None) -> None:
-        self.folder, self.start, self.killed_at = folder, start, killed_at
+    def __init__(self, folder: Path, earlier: Sequence[Path] = (), killed_at: int | None = None) -> None:
+        self.folder, self.earlier, self.killed_at = folder, earlier, killed_at
         self.stopping = False
         self.points: list[tuple[int, dict[str, float]]] = []
         self.images: list[tuple[int, np.ndarray]] = []
@@ -25,9 +24,8 @@ class PlainSession:
     def checkpoint(self, position: int) -> Path:
         return self.folder / f"checkpoint_{position:012d}"
 
-    @contextmanager
-    def latest(self) -> Iterator[Path | None]:
-        yield self.start
+    def checkpoints(self) -> Sequence[Path]:
+        return self.earlier
 
     def metrics(self, values: dict[str, float], position: int) -> None:
         self.points.append((position, values))

@@ -55,12 +55,27 @@ def test_a_run_that_was_killed_and_resumed_ends_bit_identical(shards: Path, tmp_
     killed = PlainSession(tmp_path / "killed", killed_at=killed_at)
     with pytest.raises(KilledError):
         trained(shards, killed, knobs)
-    resumed = PlainSession(tmp_path / "resumed", start=killed.checkpoint(killed_at))
+    resumed = PlainSession(tmp_path / "resumed", earlier=[killed.checkpoint(killed_at)])
     trained(shards, resumed, knobs)
     torch.testing.assert_close(state(resumed.checkpoint(256)), state(whole.checkpoint(256)), rtol=0, atol=0)
     found, expected = (checkpoint.read_header(session.checkpoint(256)) for session in (resumed, whole))
     assert (found.position, found.scores) == (expected.position, expected.scores)
     assert torch.equal(torch.from_numpy(resumed.images[-1][1]), torch.from_numpy(whole.images[-1][1]))
+
+
+def test_a_damaged_checkpoint_is_said_and_the_one_before_is_taken(shards: Path, tmp_path: Path) -> None:
+    whole = trained(shards, PlainSession(tmp_path / "whole"), config())
+    newest, before = (whole.checkpoint(position) for position in (192, 128))
+    content = bytearray((newest / checkpoint.STATE).read_bytes())
+    content[-100] ^= 1
+    (newest / checkpoint.STATE).write_bytes(content)
+    resumed = trained(shards, PlainSession(tmp_path / "resumed", earlier=[newest, before]), config())
+    ((_, words),) = resumed.warnings
+    assert str(newest / checkpoint.STATE) in words
+    assert sorted(path.name for path in resumed.folder.iterdir())[0] == "checkpoint_000000000192"
+    torch.testing.assert_close(state(resumed.checkpoint(256)), state(whole.checkpoint(256)), rtol=0, atol=0)
+    with pytest.raises(RunError, match="every checkpoint is damaged"):
+        trained(shards, PlainSession(tmp_path / "lost", earlier=[newest]), config())
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(
@@ -71,7 +86,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
         next(poisoned.generator.parameters()).fill_(torch.nan)
     (tmp_path / "start").mkdir()
     checkpoint.save(tmp_path / "start", poisoned, 64, data="", identity={}, scores={})
-    session = PlainSession(tmp_path / "run", start=tmp_path / "start")
+    session = PlainSession(tmp_path / "run", earlier=[tmp_path / "start"])
     with pytest.raises(NotFiniteError, match=r"is nan at 128 images; lower the learning rates"):
         trained(shards, session, config())
     assert not list((tmp_path / "run").glob("*"))
