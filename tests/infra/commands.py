@@ -11,7 +11,7 @@ import click
 from cyclopts import App
 
 from jobs import defaults
-from pipeline.config import radford
+from pipeline.config import Launch, radford
 from pipeline.runs import Run
 from tests.infra.programs import INFRA, ROOT
 
@@ -59,10 +59,12 @@ def commands_in(path: Path, program: str) -> tuple[list[str], list[str]]:
     return [line for block in blocks for line in command_lines(block, program)], spans
 
 
-def parse(app: App, tokens: list[str]) -> dict[str, Any]:
-    """The arguments a cyclopts app would call its command with. Raises CycloptsError."""
-    # A run that is resumed lends its values; there is none here, so each has those of the default preset.
-    run = Run(name="run", config=radford(), shards="shards", data="", tracking="local", run_id="")
+def parse(app: App, tokens: list[str], resumed: Launch | None = None) -> dict[str, Any]:
+    """The arguments a cyclopts app would call its command with. Raises CycloptsError.
+
+    A run that is resumed lends its values; none exists here, so each was launched as `resumed` says.
+    """
+    run = Run(config=radford(), launch=resumed or Launch(name="run"), data="", tracking="local", run_id="")
     with mock.patch.object(defaults.runs, "load", return_value=run):
         _, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
     return dict(bound.arguments)
@@ -76,7 +78,7 @@ def parse_click(command: click.Command, line: str) -> None:
         context = command.make_context(tokens[0], tokens[1:], parent=context)
         if not isinstance(command, click.Group):
             return
-        rest = [*context.protected_args, *context.args] if hasattr(context, "protected_args") else context.args
+        rest = [*getattr(context, "_protected_args", ()), *context.args]  # Click 9 keeps all in args
         _, found, arguments = command.resolve_command(context, rest)
         assert found is not None
         command, tokens = found, [found.name or "", *arguments]

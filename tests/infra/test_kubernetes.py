@@ -42,7 +42,7 @@ def test_every_field_of_every_object_is_one_that_kubernetes_kuberay_or_kueue_kno
     ("path", "value"),
     [
         (("spec", "entrypont"), "raygan"),
-        (("spec", "submissionMode"), "Http"),
+        (("spec", "backoffLimit"), "three"),
         (("spec", "rayClusterSpec", "headGroupSpec", "template", "spec", "containers", 0, "imag"), "raygan"),
         (("spec", "rayClusterSpec", "workerGroupSpecs", 0, "template", "spec", "containers"), None),
     ],
@@ -112,13 +112,12 @@ def test_the_cluster_of_a_job_holds_the_workers_that_its_command_asks_for(
     )
     workers = job["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]
     resources = workers["template"]["spec"]["containers"][0]["resources"]
-    commands = raygan_commands(job["spec"]["entrypoint"])
-    assert len(commands) == 2, "one to start the run, one to resume it"
-    for command in commands:
-        launch = parse(app, shlex.split(command)[1:])["launch"]
-        assert launch.workers == workers["replicas"] == workers["minReplicas"] == workers["maxReplicas"]
-        assert launch.gpu == ("nvidia.com/gpu" in resources["limits"])
-        assert launch.cpus_per_worker <= int(resources["limits"].get("cpu", resources["requests"]["cpu"]))
+    resume, start = [shlex.split(command)[1:] for command in raygan_commands(job["spec"]["entrypoint"])]
+    launch = parse(app, start)["launch"]
+    assert launch.workers == workers["replicas"] == workers["minReplicas"] == workers["maxReplicas"]
+    assert launch.gpu == ("nvidia.com/gpu" in resources["limits"])
+    assert launch.cpus_per_worker <= int(resources["limits"].get("cpu", resources["requests"]["cpu"]))
+    assert parse(app, resume, resumed=launch)["launch"] == launch
 
 
 def test_with_queues_every_job_waits_in_one_and_no_standing_cluster_bypasses_it(
