@@ -41,6 +41,7 @@ class Delivery:
         self._logged: set[str] | None = None  # keys that the server held when we first asked
         self._positions: dict[str, set[int]] = {}  # by key: what the server holds
         self._images: set[str] | None = None  # the same for images: key and position, as in their file names
+        self._noted = False  # whether the run's first value that is not finite is in a tag
         self._next_beat = 0.0
 
     def drain(self) -> None:
@@ -53,9 +54,7 @@ class Delivery:
                     self._spool.advance(together[-1][1])
                     continue
                 for record, mark in together:
-                    {"tags": self._tags, "image": self._image, "artifact": self._artifact, "end": self._end}[kind](
-                        record
-                    )
+                    self._one(kind, record)
                     self._spool.advance(mark)
                     if "path" in record:
                         self._spool.forget(record["path"])
@@ -70,6 +69,12 @@ class Delivery:
             self._client.delete_tag(self._run, "reason")
             self._client.delete_tag(self._run, PRESUMED_DEAD)
         self._next_beat = time.monotonic() + HEARTBEAT_EVERY
+
+    def _one(self, kind: str, record: Record) -> None:
+        if "path" in record and not (self._spool.folder / record["path"]).exists():
+            log.warning("%s: %s was deleted before it was delivered", self._spool.folder, record["path"])
+            return
+        {"tags": self._tags, "image": self._image, "artifact": self._artifact, "end": self._end}[kind](record)
 
     def _metrics(self, records: list[Record]) -> None:
         from mlflow.entities import Metric
@@ -100,7 +105,9 @@ class Delivery:
         return self._positions[key]
 
     def _note_non_finite(self, key: str, value: float, position: int) -> None:
-        self._client.set_tag(self._run, "not finite", f"{key} was {value} at position {position}")
+        if not self._noted:
+            self._client.set_tag(self._run, "not finite", f"{key} was {value} at position {position}")
+            self._noted = True
 
     def _tags(self, record: Record) -> None:
         from mlflow.entities import RunTag

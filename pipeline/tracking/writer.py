@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import math
+import posixpath
 import re
 import threading
 import time
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 GATHER = 1.0  # seconds between deliveries, so that points travel in batches
 LONGEST_PAUSE = 30.0  # seconds between attempts while the server is away
 NOT_IN_A_KEY = re.compile(r"[^\w\-./ :]")
+LONGEST_KEY = 250  # characters
 
 Method = TypeVar("Method", bound=Callable[..., None])
 
@@ -63,7 +65,7 @@ class Writer:
     @_never_raises
     def metrics(self, values: Mapping[str, float], position: int) -> None:
         """Numbers at a position; keys are in groups: loss/, discriminator/, score/, speed/, system/."""
-        numbers = {NOT_IN_A_KEY.sub("_", key): float(value) for key, value in values.items()}
+        numbers = {_valid(key): float(value) for key, value in values.items()}
         self._append({"kind": "metrics", "values": numbers, "position": int(position)})
         self._position = int(position)
 
@@ -73,7 +75,7 @@ class Writer:
         if image.dtype != np.uint8 or image.ndim != 3:
             raise ValueError(f"{key}: expected uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
         path = self._spool.keep_image(image)
-        self._append({"kind": "image", "key": NOT_IN_A_KEY.sub("_", key), "path": path, "position": int(position)})
+        self._append({"kind": "image", "key": _valid(key), "path": path, "position": int(position)})
 
     @_never_raises
     def artifact(self, path: str | Path, folder: str = "") -> None:
@@ -83,7 +85,7 @@ class Writer:
     @_never_raises
     def tags(self, tags: Mapping[str, str]) -> None:
         """Words about the run; a later value of a tag replaces the earlier."""
-        self._append({"kind": "tags", "tags": {key: redact(str(value)) for key, value in tags.items()}})
+        self._append({"kind": "tags", "tags": {_valid(key): redact(str(value)) for key, value in tags.items()}})
 
     def close(self, timeout: float = 30.0) -> int:
         """Delivers what is left for at most `timeout` seconds; returns how many writes MLflow does not have.
@@ -123,6 +125,14 @@ class Writer:
             else:
                 self._closing.wait(pause)
         self._spool.close()
+
+
+def _valid(key: str) -> str:
+    """A key that MLflow takes: one that it refused would hold up everything written after it."""
+    valid = NOT_IN_A_KEY.sub("_", key)[:LONGEST_KEY]
+    if posixpath.normpath(valid) != valid or valid.startswith(("/", ".")):
+        raise ValueError(f"{key!r}: a key is words between single slashes")
+    return valid
 
 
 class Flushed(NamedTuple):

@@ -145,6 +145,17 @@ os.kill(os.getpid(), 9)
     assert tracking.flush(tmp_path / "spools") == []
 
 
+def test_a_deleted_picture_does_not_hold_up_what_was_written_after_it(uri: str, tmp_path: Path) -> None:
+    run_id = new_run(uri)
+    spool = Spool(tmp_path / "spool", uri, run_id)
+    picture = spool.keep_image(FACE)
+    spool.append({"kind": "image", "key": "faces", "path": picture, "position": 0, "time": 1})
+    spool.append({"kind": "metrics", "values": {"loss": 1.0}, "position": 0, "time": 1})
+    spool.forget(picture)
+    Delivery(client(uri), spool).drain()
+    assert points(uri, run_id, "loss") == [(0, 1.0)]
+
+
 def test_infinities_become_gaps_in_charts_and_a_tag(uri: str, tmp_path: Path) -> None:
     run_id = new_run(uri)
     writer = tracking.Writer(uri, run_id, tmp_path / "spool")
@@ -164,8 +175,9 @@ def test_no_mistake_in_a_write_reaches_the_training_loop(
         writer.metrics({"loss/generator": "much"}, 0)  # type: ignore[dict-item]
         writer.image("faces", np.zeros((8, 8, 3), np.float32), 0)
         writer.artifact(tmp_path / "missing")
+        writer.metrics({"/loss//generator": 1.0}, 0)
         writer.metrics({"who put (this) here?": 1.0}, 0)
-    assert writer.close(60) == 3
+    assert writer.close(60) == 4
     assert points(uri, run_id, "who put _this_ here_") == [(0, 1.0)]
 
 

@@ -140,7 +140,10 @@ def test_a_run_shows_its_curves_in_groups_and_its_faces_under_a_slider(
 def test_two_runs_are_compared(page: "Page", site: Site, tmp_path: Path) -> None:
     from playwright.sync_api import expect
 
-    page.goto(site.url('compare-runs?runs=["{slow}","{fast}"]&experiments=["{experiment}"]'))
+    page.goto(site.url("experiments/{experiment}/runs"))
+    for name in ("slow", "fast"):
+        page.locator(".ag-row", has_text=name).get_by_role("checkbox").first.click()
+    page.get_by_role("button", name="Compare", exact=True).click()
     expect(page.get_by_text("Comparing 2 Runs from 1 Experiment")).to_be_visible()
     expect(page.get_by_text("generator.learning_rate").first).to_be_attached()
     keep(page, "comparison", tmp_path)
