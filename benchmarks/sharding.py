@@ -10,11 +10,14 @@ convert() on a warm local Ray. Without --source, 1,000 faces are drawn and repea
 Peers, left out if missing: pip install mosaicml-streaming litdata datasets
 """
 
+# ruff: noqa: E402 (the package is found only after the path is set)
+
 import argparse
 import importlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
+sys.path[0] = str(Path(__file__).parents[1])  # this file has the name of the package that it measures
 
 import numpy as np
 from PIL import Image

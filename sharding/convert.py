@@ -152,6 +152,8 @@ def _run(
     finally:
         for reference in running:
             ray.cancel(reference, force=False)
+        if running:  # they tidy up after themselves
+            ray.wait(list(running), num_returns=len(running), timeout=10)
         if ours:
             ray.shutdown()
 

@@ -66,25 +66,27 @@ def test_ten_kills_change_no_byte(source: Path, tmp_path: Path, ray_cluster: str
     out, chance = tmp_path / "out", random.Random(3)
     drivers_killed = workers_killed = 0
     progress = [0]
-    while drivers_killed < 5:
+    while drivers_killed < 3:
         process = driver(ray_cluster, source, out)
-        kill_at = progress[-1] + chance.randint(5, 20)
-        kill_worker_at = kill_at - chance.randint(1, 4) if workers_killed < 5 else None
+        stops = sorted(progress[-1] + step for step in chance.sample(range(4, 40), 4))
         while process.poll() is None:
-            if kill_worker_at is not None and finished(out) >= kill_worker_at and (busy := writers()):
-                chance.choice(busy).send_signal(signal.SIGKILL)
-                workers_killed += 1
-                kill_worker_at = None
-            if finished(out) >= kill_at and kill_worker_at is None:
-                process.send_signal(signal.SIGKILL)
-                break
+            if finished(out) >= stops[0]:
+                if len(stops) == 1:
+                    process.send_signal(signal.SIGKILL)
+                    break
+                if workers_killed == 7:
+                    stops.pop(0)
+                elif busy := writers():
+                    chance.choice(busy).send_signal(signal.SIGKILL)
+                    workers_killed += 1
+                    stops.pop(0)
             time.sleep(0.005)
         process.wait()
         assert process.returncode == -signal.SIGKILL, process.communicate()
         drivers_killed += 1
         assert not (out / "manifest.json").exists()
         progress.append(finished(out))
-    assert (drivers_killed, workers_killed) == (5, 5)
+    assert (drivers_killed, workers_killed) == (3, 7)
     assert progress == sorted(set(progress)), "every attempt went on where the last one stopped"
     done = convert(str(source), str(out), OPTIONS)
     assert done.reused >= progress[-1]
