@@ -22,6 +22,25 @@ def build(overlay: str) -> list[Object]:
     return list(yaml.safe_load_all(run("kubectl", "kustomize", OVERLAYS / overlay)))
 
 
+def cluster_of(thing: Object) -> Object | None:
+    """The Ray cluster that an object is or brings along."""
+    spec = thing.get("spec", {})
+    return {"RayCluster": spec, "RayJob": spec.get("rayClusterSpec")}.get(thing["kind"])
+
+
+def pods(thing: Object) -> list[Object]:
+    """The pod specifications of an object."""
+    if cluster := cluster_of(thing):
+        return [group["template"]["spec"] for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]
+    template = thing.get("spec", {}).get("template")
+    return [template["spec"]] if template else []
+
+
+def containers(thing: Object) -> list[Object]:
+    """All containers of all pods of an object."""
+    return [container for pod in pods(thing) for container in pod["containers"] + pod.get("initContainers", [])]
+
+
 def errors(thing: Object) -> Iterator[str]:
     """What is wrong with an object, if anything."""
     schema = _SCHEMAS / f"{thing['kind']}.json"

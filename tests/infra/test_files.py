@@ -1,11 +1,11 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
+from tests.infra.compose import SECRETS, services
 from tests.infra.programs import INFRA, ROOT, run
 
 YAML_STYLE = """
@@ -17,17 +17,7 @@ rules:
   truthy: {check-keys: false}
   braces: {max-spaces-inside: 0}
 """
-SECRETS = ("RAY_AUTH_TOKEN", "POSTGRES_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY", "GRAFANA_PASSWORD")
 PINNED = re.compile(r"^([a-z0-9-]+)==(\S+)", re.M)
-
-
-def compose() -> dict[str, Any]:
-    """The composition as Docker Compose itself reads it, with its secrets set."""
-    file = INFRA / "compose" / "compose.yaml"
-    words = run(
-        "docker-compose", "--file", file, "--profile", "metrics", "config", environment=dict.fromkeys(SECRETS, "x")
-    )
-    return yaml.safe_load(words)
 
 
 def test_yaml_has_one_style() -> None:
@@ -54,8 +44,7 @@ def test_the_images_pins_are_the_projects() -> None:
 
 
 def test_compose_opens_ports_on_loopback_only_and_runs_nothing_as_root_that_stays() -> None:
-    services = compose()["services"]
-    for name, service in services.items():
+    for name, service in services().items():
         assert all(port["host_ip"] == "127.0.0.1" for port in service.get("ports", [])), name
         assert service.get("user") != "0:0" or name == "volume-owner"
         assert re.search(r":v?\d", service["image"]), name
@@ -104,3 +93,15 @@ def test_the_dashboard_asks_for_metrics_that_this_ray_exports() -> None:
     }
     assert asked
     assert asked <= exported
+
+
+def test_aws_knows_every_field_of_the_launchers_nodes() -> None:
+    session = pytest.importorskip("botocore.session").get_session()
+    from botocore.validate import ParamValidator
+
+    accepted = session.get_service_model("ec2").operation_model("RunInstances").input_shape
+    config = yaml.safe_load((INFRA / "ray" / "aws.yaml").read_text())
+    for node in config["available_node_types"].values():
+        report = ParamValidator().validate(node["node_config"] | {"MinCount": 1, "MaxCount": 1}, accepted)
+        assert not report.has_errors(), report.generate_report()
+        assert set(node["node_config"]) <= set(accepted.members)

@@ -1,12 +1,14 @@
 import copy
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobs.cli import app
 from tests.infra.commands import parse, raygan_commands
-from tests.infra.kubernetes import OVERLAYS, Object, build, errors
+from tests.infra.kubernetes import OVERLAYS, Object, build, cluster_of, containers, errors, pods
+from tests.infra.programs import run
 
 ALL = sorted(path.name for path in OVERLAYS.iterdir())
 WITH_JOBS = [name for name in ALL if name.endswith("-jobs")]
@@ -15,19 +17,6 @@ WITH_JOBS = [name for name in ALL if name.endswith("-jobs")]
 @pytest.fixture(scope="module")
 def objects() -> dict[str, list[Object]]:
     return {name: build(name) for name in ALL}
-
-
-def pods(thing: Object) -> list[Object]:
-    """The pod specifications of an object."""
-    spec = thing.get("spec", {})
-    cluster = spec.get("rayClusterSpec", spec)
-    if "headGroupSpec" in cluster:
-        return [group["template"]["spec"] for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]
-    return [spec["template"]["spec"]] if "template" in spec else []
-
-
-def containers(pod: Object) -> list[Object]:
-    return pod["containers"] + pod.get("initContainers", [])
 
 
 @pytest.mark.parametrize("overlay", ALL)
@@ -63,11 +52,11 @@ def test_no_pod_can_become_root(overlay: str, objects: dict[str, list[Object]]) 
     for pod in (pod for thing in objects[overlay] for pod in pods(thing)):
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        for container in containers(pod):
-            assert container["securityContext"] == {
-                "allowPrivilegeEscalation": False,
-                "capabilities": {"drop": ["ALL"]},
-            }
+    for container in (container for thing in objects[overlay] for container in containers(thing)):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        }
 
 
 @pytest.mark.parametrize("overlay", ALL)
@@ -76,10 +65,9 @@ def test_ray_asks_for_a_token_and_secrets_are_named_but_never_given(
 ) -> None:
     for thing in objects[overlay]:
         assert thing["kind"] != "Secret"
-        if thing["kind"] in ("RayCluster", "RayJob"):
-            cluster = thing["spec"].get("rayClusterSpec", thing["spec"])
+        if cluster := cluster_of(thing):
             assert cluster["authOptions"] == {"mode": "token", "secretName": "ray-token"}
-        for container in (container for pod in pods(thing) for container in containers(pod)):
+        for container in containers(thing):
             for variable in container.get("env", []):
                 secret = any(word in variable["name"] for word in ("PASSWORD", "TOKEN", "KEY"))
                 assert not secret or "secretKeyRef" in variable["valueFrom"]
@@ -98,7 +86,7 @@ def test_nothing_is_reachable_from_outside_the_cluster(overlay: str, objects: di
 
 @pytest.mark.parametrize("overlay", ALL)
 def test_images_are_pinned(overlay: str, objects: dict[str, list[Object]]) -> None:
-    for container in (container for thing in objects[overlay] for pod in pods(thing) for container in containers(pod)):
+    for container in (container for thing in objects[overlay] for container in containers(thing)):
         tag = container["image"].rpartition(":")[2]
         assert tag[:1].isdigit() or tag[:1] == "v", container["image"]
 
@@ -128,3 +116,11 @@ def test_with_queues_every_job_waits_in_one_and_no_standing_cluster_bypasses_it(
     assert {job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] for job in jobs} == queues
     assert all(job["spec"]["shutdownAfterJobFinishes"] for job in jobs)
     assert "RayCluster" not in {thing["kind"] for thing in objects["kueue-jobs"]}
+
+
+@pytest.mark.parametrize("overlay", WITH_JOBS)
+def test_the_commands_of_jobs_are_valid_shell(overlay: str, objects: dict[str, list[Object]], tmp_path: Path) -> None:
+    for job in (thing for thing in objects[overlay] if thing["kind"] == "RayJob"):
+        script = tmp_path / job["metadata"]["name"]
+        script.write_text(job["spec"]["entrypoint"])
+        run("shellcheck", "--shell=sh", script)
