@@ -1,8 +1,9 @@
 """Converts a source to a data set of shards: planned by a pure function, written by idempotent Ray tasks, resumable."""
 
+import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -99,11 +100,12 @@ def convert(
         rejects = [*opened.rejects, *(reject for written in done.values() for reject in written.rejects)]
         _check_rejects(rejects, options, journal)
         meter = Meter(progress, sum(counts.values()), sum(written.seen for written in done.values()))
-        for written in _run(opened, journal, options, missing, workers, lock) if missing else ():
-            done[written.entry.name] = written
-            rejects += written.rejects
-            _check_rejects(rejects, options, journal)
-            meter.add(written.seen)
+        with contextlib.closing(_run(opened, journal, options, missing, workers, lock)) as results:
+            for written in results:
+                done[written.entry.name] = written
+                rejects += written.rejects
+                _check_rejects(rejects, options, journal)
+                meter.add(written.seen)
         manifest = _assemble(opened, options, identity, [done[shard.name].entry for shard in planned], len(rejects))
         journal.publish(manifest, sorted(rejects))
     seconds = time.monotonic() - started
@@ -118,11 +120,13 @@ def _run(
     missing: list[PlannedShard],
     workers: int | None,
     lock: Lock,
-) -> Iterator[Written]:
+) -> Generator[Written, None, None]:
     """Writes the shards as Ray tasks, a bounded number at a time, and yields each as it is finished.
 
     The source's index goes once into Ray's object store and the workers map it from there; they read the images.
     """
+    if not missing:
+        return
     import ray
 
     ours = not ray.is_initialized()
