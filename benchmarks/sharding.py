@@ -151,7 +151,7 @@ def decode_limit(source: Source) -> float:
 
 
 def scaling(source: str) -> tuple[float, float]:
-    """Images per second that convert() writes with one and with two workers: wall time from its first shard to its last.
+    """Images per second of convert() with one and with two workers: wall time from its first shard to its last.
 
     Reading the annotations before is the same for any number of workers and not counted. The best of REPEATS.
     """
@@ -216,9 +216,7 @@ def main() -> None:
         print(f"{'decode alone (simplejpeg)':36}{limit:17,.0f}")
         one, two = scaling(location)
         print(f"\nconvert() with 1 worker {one:,.0f} images/s, with 2 workers {two:,.0f}: {two / one:.2f}x")
-        print(
-            f"all of CelebA (202,599 images) at that rate: {202_599 / two:.0f} s on 2 workers, and reading its tables before"
-        )
+        print(f"all of CelebA (202,599 images) at that rate: {202_599 / two:.0f} s on 2 workers, after its tables")
         if arguments.json:
             ratios = {
                 "vs_shardwriter_pil": rates["raygan"] / rates["webdataset ShardWriter, PIL"],
