@@ -100,4 +100,6 @@ def _file(path: Path, options: dict[str, str], device: torch.device) -> Extracto
 
 def frozen(network: nn.Module, device: torch.device) -> nn.Module:
     """`network` on `device`, in evaluation mode and without gradients."""
-    return network.to(device).eval().requires_grad_(False)
+    network = network.to(device).eval().requires_grad_(False)
+    # on this layout oneDNN's convolutions are 1.3 to 2.4 times as fast
+    return network.to(memory_format=torch.channels_last) if device.type == "cpu" else network

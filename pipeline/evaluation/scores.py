@@ -50,12 +50,12 @@ def score_names(metric: str, extractor: Extractor) -> tuple[str, ...]:
 class Evaluator:
     """Scores images against one set of real images, whose statistics are computed once and cached.
 
-    real: a data set's folder (of which `split` is used), a folder of images, or an .npy file. count: generated images
-    per score. real_count: real images (default: `count`, or all if there are fewer). kept: KID and its like use the
-    first so many features of each side, for they need features and not only sums. cache: a folder or fsspec URL
-    (default: `cache.default_location()`). generator: which weights draw the
-    images, for the identity; None where that is not known. batch: images
-    per forward pass.
+    real: a data set's folder (of which `split` is used), a folder of images, or an .npy file. extractor: as
+    `load_extractor` takes it. count: generated images per score. real_count: real images (default: `count`, or all if
+    there are fewer). metrics: keys of METRICS. cache: a folder or fsspec URL (default: `cache.default_location()`).
+    kept: KID and its like use the first so many features of each side, for they need features and not only sums.
+    generator: which weights draw the images, for the identity; None where that is not known. batch: images per forward
+    pass. Raises UserError for what cannot be; so does `load_extractor`.
 
     With torch.distributed initialised, every rank calls `real` and `score`, does its share and gets the same scores.
     Nothing here draws from or changes the global random state.

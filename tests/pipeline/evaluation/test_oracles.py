@@ -23,7 +23,7 @@ from tests.pipeline.evaluation.pictures import pictures, save_folder
 pytest.importorskip("torch_fidelity", reason="the FID network comes from torch-fidelity: pip install 'raygan[fid]'")
 
 COUNT = 8
-TOLERANCE = 1e-3  # promised; measured: 4e-7
+TOLERANCE = 1e-3  # promised; measured: 7e-7
 
 
 def save_random_weights(path: Path, images: torch.Tensor) -> None:
