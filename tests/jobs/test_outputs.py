@@ -48,9 +48,8 @@ def test_generate_refuses_what_it_cannot_write(
 
 
 def test_evaluate_scores_a_checkpoint_and_another_programs_images_alike(
-    trained: Path, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trained: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     common = ["--real", str(shards), "--count", "40"]
     main(["evaluate", str(trained), *common, "--json", str(tmp_path / "mine.json")])
     said = capsys.readouterr().out

@@ -15,11 +15,6 @@ from sharding.errors import RunError
 from tests.pipeline.sessions import KilledError, PlainSession
 
 
-@pytest.fixture(autouse=True)
-def cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 def config(**knobs: object) -> Config:
     return smoke().model_copy(update=knobs)
 
