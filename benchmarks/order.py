@@ -28,7 +28,13 @@ ATTRIBUTES = tuple(f"attribute_{i:02}" for i in range(40))
 
 def table(title: str, rows: list[dict[str, object]]) -> None:
     """Prints the rows under their keys, right-aligned."""
-    texts = [list(rows[0]), *([f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()] for row in rows)]
+    texts = [
+        list(rows[0]),
+        *(
+            [f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()]
+            for row in rows
+        ),
+    ]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     print(f"\n{title}")
     for text in texts:
@@ -56,9 +62,8 @@ def scale(window: int, lanes: int) -> dict[str, object]:
     memory, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    # Whole windows of the rank's lane, from the start of an epoch.
-    window_images = window * PER_SHARD * lanes
-    windows = max(2, 2 * BATCH // window_images)
+    # Whole windows from the start of an epoch; 16 of them end with a batch.
+    window_images, windows = window * PER_SHARD * lanes, 16
     node = rank // PER_NODE * PER_NODE
     touched_by_rank = loads(order, range(0, windows * window_images, BATCH), [rank])
     touched_by_node = loads(order, range(0, windows * window_images, BATCH), range(node, node + PER_NODE))
@@ -81,13 +86,14 @@ def scale(window: int, lanes: int) -> dict[str, object]:
 
 def loads(order: Order, positions: Iterable[int], ranks: Iterable[int]) -> int:
     """How often a window of these ranks needs a shard, over the batches at `positions`."""
-    ranks = list(ranks)
-    needed = set()
+    ranks, needed = list(ranks), set()
     for position in positions:
         for rank in ranks:
             shards, _ = order.slice(position, BATCH, rank, RANKS)
-            turns = order.spans(position, BATCH, rank, RANKS)[0]
-            needed |= {(turns.first // (order.window * PER_SHARD), shard) for shard in np.unique(shards).tolist()}
+            spans = order.spans(position, BATCH, rank, RANKS)
+            turns = np.concatenate([np.arange(span.first, span.first + span.size) for span in spans])
+            pairs = np.stack([turns // (order.window * PER_SHARD), shards], 1)
+            needed |= set(map(tuple, np.unique(pairs, axis=0).tolist()))
     return len(needed)
 
 

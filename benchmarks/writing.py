@@ -1,6 +1,6 @@
 """Writing shards: images per second and core, against other writers and against decoding alone, in one run.
 
-    python benchmarks/sharding.py [--source CELEBA] [--images 6000] [--json]
+    python benchmarks/writing.py [--source CELEBA] [--images 6000] [--json]
 
 Every writer reads the same JPEG files and stores the same 64-pixel images with their attributes. The first row is the
 usual way (PIL and webdataset's ShardWriter); the other peers get our decode, crop and resize, so that only the writing
@@ -10,14 +10,11 @@ a warm local Ray. Without --source, 1,000 faces are drawn and repeated.
 Peers, left out if missing: pip install mosaicml-streaming litdata datasets
 """
 
-# ruff: noqa: E402 (the package is found only after the path is set)
-
 import argparse
 import importlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
-sys.path[0] = str(Path(__file__).parents[1])  # this file has the name of the package that it measures
 
 import numpy as np
 from PIL import Image
