@@ -102,28 +102,34 @@ def _stem(name: str) -> str:
     return name.rpartition("/")[2].rpartition(".")[0]
 
 
-def _annotated(
-    pictures: Pictures, sizes: dict[str, int], kind: str, tables: Tables, seed: int, held_out: float
-) -> Source:
-    """A source whose images are named as the rows of its tables."""
-    needed = {"list_eval_partition": tables.partition, "list_attr_celeba": tables.attributes}
-    needed |= {"identity_CelebA": tables.identity, "list_landmarks_align_celeba": tables.landmarks}
-    present = {title: table for title, table in needed.items() if table is not None}
-    rejects: list[Reject] = []
+def _matched(sizes: dict[str, int], tables: Tables) -> tuple[dict[bytes, str], list[Reject]]:
+    """The images that have one row in every table, by their key; the others are rejects."""
+    titles = ("list_eval_partition", "list_attr_celeba", "identity_CelebA", "list_landmarks_align_celeba")
+    present = {title: table for title, table in zip(titles, tables, strict=True) if table is not None}
     names: dict[bytes, str] = {}
+    rejects: list[Reject] = []
     for name in sizes:
         stem = _stem(name).encode()
         lacking = [title for title, table in present.items() if stem not in table.rows]
+        doubled = [title for title, table in present.items() if stem in table.doubled]
         if stem in names:
             rejects.append(Reject(name, f"duplicate key: {names[stem]} has it too"))
         elif lacking:
             rejects.append(Reject(name, f"no row in {' and '.join(lacking)}"))
-        elif doubled := [title for title, table in present.items() if stem in table.doubled]:
+        elif doubled:
             rejects.append(Reject(name, f"more than one row in {' and '.join(doubled)}"))
         elif tables.partition and not 0 <= tables.partition.rows[stem][0] < len(SPLITS):
             rejects.append(Reject(name, f"unknown partition {tables.partition.rows[stem][0]}"))
         else:
             names[stem] = name
+    return names, rejects
+
+
+def _annotated(
+    pictures: Pictures, sizes: dict[str, int], kind: str, tables: Tables, seed: int, held_out: float
+) -> Source:
+    """A source whose images are named as the rows of its tables."""
+    names, rejects = _matched(sizes, tables)
     if not names:
         raise UserError(
             f"{pictures}: none of {len(sizes)} images has a row in the annotations; do they belong together?"

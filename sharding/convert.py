@@ -3,7 +3,7 @@
 import contextlib
 import json
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -86,7 +86,8 @@ def convert(
     """
     started = time.monotonic()
     options = options or ShardingOptions()
-    opened = open_source(source, options.seed, options.held_out)
+    with _failing_as("cannot read", source):
+        opened = open_source(source, options.seed, options.held_out)
     splits = SPLITS if options.split == "all" else (options.split,)
     counts = limited(opened.totals, splits, options.limit)
     if not sum(counts.values()):
@@ -94,7 +95,9 @@ def convert(
     planned = list(plan(counts, opened.totals, options.samples_per_shard, options.lanes))
     identity = sha256(json.dumps([opened.digest, options.identity()], sort_keys=True).encode())
     journal = Journal(Folder(out), identity)
-    with locked(journal.records, out) as lock:
+    if journal.folder.is_file():
+        raise UserError(f"{out}: a file; give a folder for the shards")
+    with _failing_as("cannot write", out), locked(journal.records, out) as lock:
         done = journal.finished(planned)
         missing = [shard for shard in planned if shard.name not in done]
         rejects = [*opened.rejects, *(reject for written in done.values() for reject in written.rejects)]
@@ -111,6 +114,15 @@ def convert(
     seconds = time.monotonic() - started
     reused = len(planned) - len(missing)
     return Conversion(manifest, opened.kind, len(missing), reused, tuple(sorted(rejects)), opened.absent, seconds)
+
+
+@contextlib.contextmanager
+def _failing_as(what: str, where: str) -> Iterator[None]:
+    """Makes one line of what the file system or the store reports in this process."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{where}: {what}: {error}; finished shards are kept: run it again") from error
 
 
 def _run(

@@ -1,5 +1,6 @@
 """Makes a manifest for WebDataset tars that were written elsewhere, and the index files that NVIDIA DALI takes."""
 
+import hashlib
 import tarfile
 from collections.abc import Callable
 from typing import NamedTuple
@@ -82,14 +83,16 @@ def _entry(folder: Folder, name: str) -> tuple[ShardEntry, set[str]]:
         pictures[member.key] = member
     if not pictures:
         raise UserError(f"{where}: no pictures (.jpg, .png, .webp) in it; is it a WebDataset of images?")
-    data = folder.read(name)
+    with folder.open(name) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        length = file.tell()
     split = next((split for prefix, split in _PREFIXES.items() if name.startswith(prefix)), "train")
     entry = ShardEntry(
         name=name,
         split=split,
         count=len(pictures),
-        bytes=len(data),
-        sha256=sha256(data),
+        bytes=length,
+        sha256=digest,
         offsets=tuple(member.offset for member in pictures.values()),
         lengths=tuple(member.length for member in pictures.values()),
     )

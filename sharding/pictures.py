@@ -33,6 +33,9 @@ class FolderPictures:
     def __init__(self, folder: Folder, deep: bool = False) -> None:
         self.folder, self.deep = folder, deep
 
+    def __str__(self) -> str:
+        return str(self.folder)
+
     def sizes(self) -> dict[str, int]:
         return dict(sorted(self._walk(self.folder, "").items()))
 
@@ -53,6 +56,9 @@ class ZipPictures:
 
     def __init__(self, folder: Folder, name: str) -> None:
         self.folder, self.name = folder, name
+
+    def __str__(self) -> str:
+        return f"{self.folder}/{self.name}"
 
     def sizes(self) -> dict[str, int]:
         """Raises UserError if the file is no zip, or cut short."""

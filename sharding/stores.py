@@ -51,7 +51,7 @@ class Folder:
 
     @property
     def name(self) -> str:
-        return PurePosixPath(self.location).name
+        return PurePosixPath(self.local or self.location).name
 
     @property
     def parent(self) -> "Folder":
@@ -74,7 +74,8 @@ class Folder:
             return files, tuple(entry.name for entry in entries if entry.is_dir())
         try:
             with _store_errors():
-                found = self._fs.ls(self._root, detail=True, refresh=True)
+                self._fs.invalidate_cache(self._root)
+                found = self._fs.ls(self._root, detail=True)
         except (FileNotFoundError, NotADirectoryError):
             return {}, ()
         found = [
@@ -126,10 +127,8 @@ class Folder:
             return
         with tempfile.TemporaryDirectory() as temporary:
             path = Path(temporary) / name
-            with (
-                contextlib.suppress(FileNotFoundError),
-                _store_errors(),
-            ):  # as locally, the one who opens the path finds it missing
+            # A file that is missing is found missing by whoever opens the path, as it is locally.
+            with contextlib.suppress(FileNotFoundError), _store_errors():
                 self._fs.get_file(self._at(name), str(path))
             yield path
 

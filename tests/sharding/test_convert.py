@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import webdataset
 from PIL import Image
 
 from sharding.convert import Conversion, ShardingOptions, convert
-from sharding.errors import UserError
+from sharding.errors import RunError, UserError
 from sharding.images import crop_centre, decode, resized
 from sharding.manifest import Manifest
 from sharding.shard import open_shard
@@ -159,6 +160,23 @@ def test_an_out_with_other_files_is_refused_and_left_as_it_was(source: Path, tmp
     with pytest.raises(UserError, match="other files"):
         convert(str(source), str(tmp_path), OPTIONS)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_an_out_that_is_a_file_or_cannot_be_written_is_refused(source: Path, tmp_path: Path, ray_cluster: str) -> None:
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(UserError, match="give a folder"):
+        convert(str(source), str(tmp_path / "file"), OPTIONS)
+    with pytest.raises(RunError, match=r"cannot write: .*Not a directory"):
+        convert(str(source), str(tmp_path / "file" / "out"), OPTIONS)
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_relative_paths_mean_the_same_in_every_worker(
+    source: Path, tmp_path: Path, ray_cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    convert(os.path.relpath(source, tmp_path), "out/here", OPTIONS)
+    assert (tmp_path / "out" / "here" / "manifest.json").exists()
 
 
 def test_a_bad_image_is_refused_or_listed(tmp_path: Path, ray_cluster: str) -> None:
