@@ -12,6 +12,7 @@ from sharding.shard import sha256
 from sharding.stores import Folder
 
 Progress = Callable[[int, int, str], None]
+_PIECE = 1 << 20
 _ENCODINGS: dict[str, Encoding] = {"jpg": "jpg", "jpeg": "jpg", "png": "png", "webp": "webp"}
 _PREFIXES: dict[str, Split] = {"val": "valid", "dev": "valid", "test": "test"}
 
@@ -83,8 +84,10 @@ def _entry(folder: Folder, name: str) -> tuple[ShardEntry, set[str]]:
         pictures[member.key] = member
     if not pictures:
         raise UserError(f"{where}: no pictures (.jpg, .png, .webp) in it; is it a WebDataset of images?")
+    digest = hashlib.sha256()
     with folder.open(name) as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        while piece := file.read(_PIECE):
+            digest.update(piece)
         length = file.tell()
     split = next((split for prefix, split in _PREFIXES.items() if name.startswith(prefix)), "train")
     entry = ShardEntry(
@@ -92,7 +95,7 @@ def _entry(folder: Folder, name: str) -> tuple[ShardEntry, set[str]]:
         split=split,
         count=len(pictures),
         bytes=length,
-        sha256=digest,
+        sha256=digest.hexdigest(),
         offsets=tuple(member.offset for member in pictures.values()),
         lengths=tuple(member.length for member in pictures.values()),
     )
