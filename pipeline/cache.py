@@ -43,20 +43,25 @@ class ShardCache:
 
         Raises RunError, naming the shard, if it cannot be had.
         """
-        coming = self._coming.pop(entry.name, None)
+        coming = self._coming.get(entry.name)
         if coming is not None:
             coming.result()
         return self._with_copy(entry, opened)
 
     def expect(self, entries: Iterable[ShardEntry]) -> None:
-        """Starts to bring these shards, in this order. Raises RunError if one that was expected earlier has failed."""
+        """Brings these shards ahead of their use, in this order; asking again for what was asked for costs nothing.
+
+        Raises RunError if one that was expected could not be had.
+        """
+        wanted = {entry.name: entry for entry in entries}
         for name, coming in list(self._coming.items()):
             if coming.done():
                 coming.result()
-                del self._coming[name]
-        for entry in entries:
-            if entry.name not in self._coming:
-                self._coming[entry.name] = self._downloads.submit(self._with_copy, entry, lambda _: None)
+                if name not in wanted:
+                    del self._coming[name]
+        for name, entry in wanted.items():
+            if name not in self._coming:
+                self._coming[name] = self._downloads.submit(self._with_copy, entry, lambda _: None)
 
     def demand(self, entries: Iterable[ShardEntry]) -> None:
         """Raises UserError if these shards together are more than the cache may hold."""

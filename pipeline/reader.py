@@ -63,7 +63,8 @@ class Reader:
         self._shards = Shards(folder, split, **options)
         self._order = Order(self._shards.counts, seed, window, self._shards.manifest.lanes)
         self._batch, self._rank, self._world_size, self._flip = batch, rank, world_size, flip
-        self._shards.demand(self._order.upcoming(*self._slice_at(position))[: window * self._order.lanes])
+        lanes = len(self._order.spans(*self._slice_at(position)))
+        self._shards.demand(self._order.upcoming(*self._slice_at(position))[: window * lanes])
         self._columns = _columns(attributes, self._shards.manifest.attributes)
         self._device, self._keys = torch.device(device), keys
         self._stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None

@@ -29,7 +29,7 @@ def everything(counts: list[int]) -> list[tuple[int, int]]:
 
 
 @given(counts=counts_of, seed=st.integers(0, 2**63), window=st.integers(1, 8), lanes=st.integers(1, 9), data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_an_epoch_shows_every_sample_once_however_often_batch_and_world_size_change(
     counts: list[int], seed: int, window: int, lanes: int, data: st.DataObject
 ) -> None:
@@ -48,7 +48,7 @@ def test_an_epoch_shows_every_sample_once_however_often_batch_and_world_size_cha
 
 
 @given(order=orders(), position=st.integers(0, 10**12), size=st.integers(1, 300), world_size=st.integers(1, 12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_the_ranks_slices_joined_are_the_global_batch_for_every_world_size(
     order: Order, position: int, size: int, world_size: int
 ) -> None:
@@ -63,7 +63,7 @@ def test_the_ranks_slices_joined_are_the_global_batch_for_every_world_size(
 
 
 @given(order=orders(), position=st.integers(0, 10**12), sizes=st.lists(st.integers(1, 60), min_size=1, max_size=9))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_small_batches_hold_together_what_one_large_batch_holds(order: Order, position: int, sizes: list[int]) -> None:
     def shown(at: int, size: int) -> list[tuple[tuple[int, int], bool]]:
         return list(zip(pairs(order.batch(at, size)), order.coins(at, size).tolist(), strict=True))
@@ -88,7 +88,7 @@ def test_what_was_asked_before_does_not_matter(order: Order, start: int, jumps: 
 
 
 @given(count=st.integers(1, 9), window=st.integers(1, 5), turn=st.integers(0, 10**6), lanes=st.integers(1, 4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_read_ahead_names_the_shards_of_the_present_window_and_of_the_next(
     count: int, window: int, turn: int, lanes: int
 ) -> None:
