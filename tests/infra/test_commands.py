@@ -15,6 +15,13 @@ from tests.infra.kubernetes import build, cluster_of, containers
 from tests.infra.programs import INFRA, ROOT
 
 FILES = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in texts()]
+EXAMPLE = """
+# raygan train --comment
+entrypoint: raygan shard A --size 64 && raygan train --shards B | tee log
+    RAY_ADDRESS=HEAD:6379 .venv/bin/raygan train --workers 8 \\
+        --gpu   # on a cluster
+then raygan ui; raygan trains a model
+"""
 
 
 def container_commands() -> list[str]:
@@ -32,15 +39,6 @@ def container_commands() -> list[str]:
     launched = [yaml.safe_load(path.read_text()) for path in (INFRA / "ray").iterdir()]
     starts = [line for file in launched for line in file["head_start_ray_commands"] + file["worker_start_ray_commands"]]
     return [shlex.join(line) for line in lines] + [line for start in starts for line in command_lines(start, "ray")]
-
-
-EXAMPLE = """
-# raygan train --comment
-entrypoint: raygan shard A --size 64 && raygan train --shards B | tee log
-    RAY_ADDRESS=HEAD:6379 .venv/bin/raygan train --workers 8 \\
-        --gpu   # on a cluster
-then raygan ui; raygan trains a model
-"""
 
 
 def test_command_lines_are_found_where_a_shell_would_run_them() -> None:
