@@ -19,6 +19,8 @@ from sharding.layout import Annotation, Layout, read_numbers
 from sharding.manifest import Crop, Manifest, ShardEntry, Sums
 from sharding.tar import BLOCK, END, Bytes, headers, sound
 
+AGAIN = "delete this file and run `raygan shard` again"
+
 
 def sha256(*parts: Any) -> str:
     """SHA-256 of the bytes-like parts, hexadecimal."""
@@ -121,18 +123,19 @@ class EncodedShard(Shard):
         super().__init__(path, entry, data, manifest)
         self.offsets = np.array(entry.offsets or (), np.int64)
         self.lengths = np.array(entry.lengths or (), np.int64)
+        self.remedy = "fetch it again" if manifest.foreign else AGAIN
         ends = self.offsets + self.lengths
         if len(self.offsets) != entry.count or len(self.lengths) != entry.count:
-            raise RunError(f"{path}: its manifest lacks offsets; {AGAIN}")
+            raise RunError(f"{path}: its manifest lacks offsets; {self.remedy}")
         if entry.count and (self.offsets.min() < BLOCK or ends.max() > len(data)):
-            raise RunError(f"{path}: its images do not lie where the manifest says; {AGAIN}")
+            raise RunError(f"{path}: its images do not lie where the manifest says; {self.remedy}")
         if manifest.foreign:
             wrong = self._foreign_differences()
         else:
             self._annotation = Annotation.of(manifest, entry.split)
             wrong = self._differences(manifest)
         if wrong.any():
-            raise RunError(f"{path}: damaged at sample {np.flatnonzero(wrong)[0]}; {AGAIN}")
+            raise RunError(f"{path}: damaged at sample {np.flatnonzero(wrong)[0]}; {self.remedy}")
 
     def _foreign_differences(self) -> NDArray[np.bool_]:
         """The samples with a damaged header; and their keys, as long as each is."""
@@ -152,7 +155,7 @@ class EncodedShard(Shard):
             self.offsets + -(-self.lengths // BLOCK) * BLOCK + BLOCK if first else self.offsets - BLOCK - length
         )
         if len(self) and (self._json.min() < BLOCK or self._json.max() + length > len(self.data)):
-            raise RunError(f"{self.path}: its annotations do not lie where the manifest says; {AGAIN}")
+            raise RunError(f"{self.path}: its annotations do not lie where the manifest says; {self.remedy}")
         wrong = (found != headers(keys, manifest.encoding, self.lengths)).any(1)
         lengths = np.full(len(self), length, np.int64)
         wrong |= (self._blocks(self._json - BLOCK) != headers(keys, "json", lengths)).any(1)
@@ -176,9 +179,6 @@ class EncodedShard(Shard):
         if self.manifest.foreign:
             return np.zeros((len(self), 0), np.uint8)
         return super().attributes
-
-
-AGAIN = "delete this file and run `raygan shard` again"
 
 
 def open_shard(path: Path, entry: ShardEntry, manifest: Manifest) -> Shard:
