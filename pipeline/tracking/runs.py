@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
-from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential
+from tenacity import Retrying, retry, retry_if_exception, retry_if_exception_message, stop_after_delay, wait_exponential
 
 from pipeline.tracking.client import client, local_folder, redact
 from pipeline.tracking.delivery import HEARTBEAT, PRESUMED_DEAD
@@ -27,6 +27,13 @@ DRIVER = "raygan.driver"
 PARENT = "mlflow.parentRunId"
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens the pages for training, not those for agents
 PARAMETERS_PER_REQUEST = 100  # MLflow's limit
+# A server that starts up, or whose SQLite is locked, answers 503 for a moment; one that is away is not waited for.
+patiently = Retrying(
+    retry=retry_if_exception_message(match=r"(?s).*too many 50\d error responses"),
+    stop=stop_after_delay(20),
+    wait=wait_exponential(0.2, max=4),
+    reraise=True,
+)
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 
@@ -69,10 +76,12 @@ def create_run(
             DRIVER: this_driver(),
             HEARTBEAT: f"{time.time():.0f}",
         }
-        run = server.create_run(_experiment_id(server, uri, experiment), tags=all_tags, run_name=name)
+        experiment_id = patiently(_experiment_id, server, uri, experiment)
+        run = patiently(server.create_run, experiment_id, tags=all_tags, run_name=name)
         flat = [Param(key, redact(str(value))) for key, value in flatten(parameters)]
         for first in range(0, len(flat), PARAMETERS_PER_REQUEST):
-            server.log_batch(run.info.run_id, params=flat[first : first + PARAMETERS_PER_REQUEST], synchronous=True)
+            some = flat[first : first + PARAMETERS_PER_REQUEST]
+            patiently(server.log_batch, run.info.run_id, params=some, synchronous=True)
         return str(run.info.run_id)
 
 

@@ -170,5 +170,7 @@ def _flush_one(folder: Path) -> Flushed:
 
 
 def first_line(error: Exception) -> str:
-    """An exception in one line that may be shown."""
-    return redact(str(error).partition("\n")[0][:200] or type(error).__name__)
+    """An exception in one line that may be shown; of a failed request, its cause."""
+    line = str(error).partition("\n")[0]
+    cause = line.rpartition("(Caused by ")[2].rstrip(")")
+    return redact(cause[:200] or type(error).__name__)

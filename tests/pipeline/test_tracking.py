@@ -234,6 +234,24 @@ def test_a_server_that_does_not_answer_is_a_mistake_told_in_one_line() -> None:
         new_run("http://127.0.0.1:9")
 
 
+def test_a_server_that_is_busy_for_a_moment_is_waited_for(local_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    real, answers = MlflowClient.create_run, [503, 503]
+
+    def busy(*args: object, **kwargs: object) -> object:
+        if answers:
+            raise MlflowException(
+                f"Max retries exceeded (Caused by ResponseError('too many {answers.pop()} error responses'))"
+            )
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(MlflowClient, "create_run", busy)
+    assert tracking.find_run(local_store, new_run(local_store)).status == "RUNNING"
+    assert answers == []
+
+
 def test_an_address_with_a_password_is_refused() -> None:
     with pytest.raises(UserError, match="MLFLOW_TRACKING_USERNAME"):
         new_run("http://anna:secret@mlflow.example.org")
