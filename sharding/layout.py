@@ -22,9 +22,7 @@ Numbers = tuple[tuple[str, int], ...]
 class Annotation:
     """The JSON of a sample: its text with zeros for key and values, and the columns of what varies."""
 
-    def __init__(
-        self, split: str, key_width: int, attributes: tuple[str, ...], numbers: Numbers = ()
-    ) -> None:
+    def __init__(self, split: str, key_width: int, attributes: tuple[str, ...], numbers: Numbers = ()) -> None:
         text = '{"key":"'
         self.key = len(text)
         text += "0" * key_width + f'","split":"{split}"'
@@ -42,7 +40,6 @@ class Annotation:
         self.values = np.array(columns, np.intp)
         text += "}}"
         self.template: bytes = (text.ljust(padded(len(text) + 1) - 1) + "\n").encode("ascii")
-
 
     @classmethod
     def of(cls, manifest: Manifest, split: str) -> "Annotation":

@@ -94,7 +94,7 @@ def assemble(
     """A source of images in the order of their keys, sorted by split here; `lengths` go into its digest."""
     for name, columns in (numbers or {}).items():
         if len(columns) and not -(10 ** (NUMBER_WIDTH - 1)) < columns.min() <= columns.max() < 10**NUMBER_WIDTH:
-            raise UserError(f"{kind}: {name} has numbers of more than {NUMBER_WIDTH} characters; renumber or remove them")
+            raise UserError(f"{kind}: {name} has numbers of more than {NUMBER_WIDTH} digits; renumber or remove it")
     order = np.argsort(splits, kind="stable")
     keys = keys_of([stems[row] for row in order])
     table = np.zeros((len(names), 0), np.uint8) if values is None else values[order]

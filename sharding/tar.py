@@ -29,7 +29,7 @@ def header_template(key_width: int, extension: str, length: int = 0) -> bytes:
 
 
 def headers(keys: Bytes, extension: str, lengths: NDArray[np.int64]) -> Bytes:
-    """The ustar headers, uint8 [count, 512], of members KEY.extension of these lengths; keys are uint8 [count, width]."""
+    """The ustar headers, uint8 [count, 512], of members KEY.extension of these lengths; keys: uint8 [count, width]."""
     filled = np.tile(np.frombuffer(header_template(keys.shape[1], extension), np.uint8), (len(keys), 1))
     filled[:, : keys.shape[1]] = keys
     _fill_octal(filled[:, _SIZE], lengths)
