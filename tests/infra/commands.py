@@ -21,7 +21,7 @@ _BEFORE = (
 )
 _AFTER = re.compile(r" *(?:&&|\|\||[;|<>#])")
 _FENCE = re.compile(r"^```\w*\n(.*?)^```", re.M | re.S)
-_INDENTED = re.compile(r"^ {4}.*$", re.M)
+_INDENTED = re.compile(r"(?:^ {4}.*(?:\n|\Z))+", re.M)
 _SPAN = re.compile(r"`([^`\n]+)`")
 
 
