@@ -11,6 +11,8 @@ and each fiftieth an image. A round's ratios compare its own three parts; the me
 import argparse
 import json
 import os
+import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -30,7 +32,7 @@ from pipeline import tracking
 from pipeline.networks.dcgan import Discriminator, Generator
 from pipeline.tracking.server import HOST, command, environment
 
-BATCH, LATENT, WIDTH, PORT = 64, 64, 24, 5931
+BATCH, LATENT, WIDTH = 64, 64, 24
 
 
 class Training:
@@ -71,30 +73,33 @@ def images_per_second(
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def server(folder: Path) -> Iterator[str]:
+    """The address of a new MLflow server on a store in `folder`."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+    start = command(tracking.local_uri(folder), port)
     with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            command(tracking.local_uri(folder), PORT), env=environment(), stdout=log, stderr=log, cwd=folder
-        )
+        process = subprocess.Popen(start, env=environment(), stdout=log, stderr=log, cwd=folder, start_new_session=True)
     try:
         while True:
             try:
-                urllib.request.urlopen(f"http://{HOST}:{PORT}/health", timeout=1).close()
+                urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=1).close()
                 break
             except OSError:
                 if process.poll() is not None:
                     sys.exit((folder / "server.log").read_text())
                 time.sleep(0.3)
-        yield process
+        yield f"http://{HOST}:{port}"
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # `mlflow server` and the process that serves
         process.wait()
 
 
 def measure(folder: Path, seconds: float, rounds: int) -> list[dict[str, float]]:
-    training, uri, results, steps = Training(), f"http://{HOST}:{PORT}", [], 0
+    training, results, steps = Training(), [], 0
     images_per_second(training, 2, None, 0)
-    with server(folder):
+    with server(folder) as uri:
         live_run, dead_run = (tracking.create_run(uri, "benchmark", name, {}) for name in ("live", "dead"))
         live = tracking.Writer(uri, live_run, folder / "live")
         dead = tracking.Writer("http://127.0.0.1:9", dead_run, folder / "dead")
