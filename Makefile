@@ -31,7 +31,7 @@ test: lint
 	$(BIN)/python -m pytest
 
 lock:
-	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-header --group dev pyproject.toml -o $(REQUIREMENTS)
+	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-header --group dev --extra fid --extra onnx --extra s3 pyproject.toml -o $(REQUIREMENTS)
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
