@@ -206,13 +206,23 @@ def _ray_worker(job: dict[str, Any]) -> int | str:
         session.close()
 
 
+def _reported(run_folder: Path) -> list[Path]:
+    """The run's checkpoints, newest first, without one that a crash left between its upload and its report.
+
+    Ray would never delete that one; gone on from the one before, the run writes it again and reports it.
+    """
+    import ray.train
+
+    newest = ray.train.get_checkpoint()
+    return [folder for folder in runs.checkpoints(run_folder) if newest and folder.name <= Path(newest.path).name]
+
+
 class RaySession:
     """The worker's Session on a cluster: checkpoints through Ray, all else from rank 0 to MLflow and the driver."""
 
     def __init__(self, run: Run, desk: Any, leads: bool) -> None:
         self.stopping = False
-        # Those in the folder, not the newest that Ray knows: a crash may have come between the upload and the report.
-        self._checkpoints = runs.checkpoints(run.folder)
+        self._checkpoints = _reported(run.folder)
         self._desk = desk
         self._writer = tracking.Writer(run.tracking, run.run_id, run.spool) if leads else None
 
