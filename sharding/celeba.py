@@ -9,7 +9,7 @@ from sharding.errors import UserError
 from sharding.journal import Reject
 from sharding.manifest import SPLITS
 from sharding.parquet import open_parquet, parquet_files
-from sharding.pictures import FolderPictures, Pictures, ZipPictures
+from sharding.pictures import FolderPictures, ListedPictures, Pictures, ZipPictures
 from sharding.source import Source, assemble, random_splits
 from sharding.stores import Folder
 
@@ -61,13 +61,13 @@ def open_source(location: str, seed: int = 0, held_out: float = 0.1) -> Source:
     return _annotated(pictures, sizes, kind, tables, seed, held_out)
 
 
-def _zip_at(file: Folder) -> Pictures:
+def _zip_at(file: Folder) -> ListedPictures:
     if not file.name.lower().endswith(".zip"):
         raise UserError(f"{file}: not a folder and not a .zip; give the folder that holds {LOOKED_FOR}")
     return ZipPictures(file.parent, file.name)
 
 
-def _pictures(folder: Folder) -> tuple[Pictures, str]:
+def _pictures(folder: Folder) -> tuple[ListedPictures, str]:
     """The first place that holds pictures, and what kind of place it is."""
     for place in PICTURE_PLACES:
         files, _ = (folder / place).list()

@@ -23,9 +23,6 @@ class ParquetPictures:
     def __init__(self, folder: Folder, column: str) -> None:
         self.folder, self.column = folder, column
 
-    def sizes(self) -> dict[str, int]:
-        raise NotImplementedError("the rows of a parquet file are counted from its footer")
-
     def read(self, name: str) -> bytes:
         file, group, row = name.split("#")
         value = _pictures(self.folder, file, int(group), self.column)[int(row)].as_py()

@@ -14,11 +14,15 @@ from sharding.stores import Folder
 class Pictures(Protocol):
     """Pictures by name; picklable, so that every worker reads for itself."""
 
-    def sizes(self) -> dict[str, int]:
-        """The bytes of every picture by name, sorted."""
-
     def read(self, name: str) -> bytes:
         """The bytes of one picture. Raises OSError."""
+
+
+class ListedPictures(Pictures, Protocol):
+    """Pictures that are files, and so can be listed."""
+
+    def sizes(self) -> dict[str, int]:
+        """The bytes of every picture by name, sorted."""
 
 
 def is_picture(name: str) -> bool:

@@ -7,6 +7,7 @@ png and webp samples vary in size, and the manifest says where each image lies.
 import functools
 import hashlib
 import mmap
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def moments(pixels: Bytes) -> tuple[Sums, Sums]:
     return (totals[0][0], totals[0][1], totals[0][2]), (totals[1][0], totals[1][1], totals[1][2])
 
 
-class Shard:
+class Shard(ABC):
     """An open shard: views into its memory map. Its headers and its JSON were checked on opening."""
 
     keys: NDArray[np.bytes_]  # 'S<width>' [count]
@@ -63,14 +64,14 @@ class Shard:
         image = decode(bytes(self.encoded(row)))
         return resized(crop_centre(image, self.crop, upscale=True), self.manifest.size, self.manifest.resize)
 
+    @abstractmethod
     def encoded(self, row: int) -> memoryview:
         """The bytes of one image as they lie in the tar: a .npy, .jpg, .png or .webp file, not copied."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def _texts(self) -> tuple[Annotation, Bytes]:
         """The JSON of every sample, uint8 [count, length], and what lies where in it."""
-        raise NotImplementedError
 
     @functools.cached_property
     def attributes(self) -> Bytes:
