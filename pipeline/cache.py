@@ -118,7 +118,7 @@ class ShardCache:
     def _make_room(self, needed: int, part: Path) -> None:
         """Removes the least recently used copies until `needed` bytes fit, and holds them with a `part` as long."""
         with FileLock(self._root / ".room.lock"):
-            files = [(path, path.stat()) for path in self._root.glob("*/*") if path.suffix in (".tar", ".part")]
+            files = self._held()
             held = sum(status.st_size for _, status in files)
             for path, status in sorted(files, key=lambda file: file[1].st_mtime_ns):
                 if held + needed <= self._limit:
@@ -129,7 +129,24 @@ class ShardCache:
             with part.open("wb") as file:
                 file.truncate(needed)
 
+    def _held(self) -> list[tuple[Path, os.stat_result]]:
+        """All copies and parts of copies; a part that another download finishes meanwhile counts as its copy."""
+        found: dict[Path, os.stat_result] = {}
+        for listed in self._root.glob("*/*"):
+            if listed.suffix not in (".tar", ".part"):
+                continue
+            for path in (listed, _copy_of(listed)):
+                with contextlib.suppress(FileNotFoundError):
+                    found[path] = path.stat()
+                    break
+        return list(found.items())
+
+
+def _copy_of(path: Path) -> Path:
+    """The name that a part gets when it is whole; a copy's own."""
+    return path.with_name(path.name.removeprefix(".").removesuffix(".part"))
+
 
 def _lock_of(path: Path) -> Path:
     """The lock of a copy, and of the part of it that has arrived."""
-    return path.with_name(f".{path.name.removeprefix('.').removesuffix('.part')}.lock")
+    return path.with_name(f".{_copy_of(path).name}.lock")

@@ -140,6 +140,27 @@ def expect_nothing_more(shards: ShardCache) -> None:
         shards.expect(())
 
 
+def test_a_download_that_ends_while_another_makes_room_is_no_failure(
+    remote: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other download's part gets its last name between the listing of the folder and the look at its files."""
+    shards, manifest = opened(remote)
+    other = shards._directory / f".{manifest.shards[1].name}.part"
+    other.write_bytes(bytes(manifest.shards[1].bytes))
+    listing = Path.glob
+
+    def listed_then_renamed(folder: Path, pattern: str) -> list[Path]:
+        found = list(listing(folder, pattern))
+        if other in found:
+            other.rename(other.with_name(manifest.shards[1].name))
+        return found
+
+    monkeypatch.setattr(Path, "glob", listed_then_renamed)
+    assert len(shards.use(manifest.shards[0], Path.read_bytes)) == manifest.shards[0].bytes
+    assert not other.exists()
+    shards.close()
+
+
 def test_a_window_larger_than_the_cache_is_refused(remote: Path) -> None:
     shards, manifest = opened(remote, limit=2 * manifest_bytes(remote))
     shards.demand(manifest.shards[:2])
