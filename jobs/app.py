@@ -1,0 +1,28 @@
+"""The root of the `raygan` command, and what its subcommands share."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from jobs import defaults
+from jobs.progress import console
+
+app = App(
+    name="raygan",
+    help="From CelebA to a trained DCGAN: shards, distributed training on Ray, every run in MLflow.",
+    help_epilogue="Try it on drawn faces, with nothing else at hand: raygan demo",
+    help_format="plaintext",
+    config=defaults.fill,
+)
+
+Runs = Annotated[Path, Parameter(help="Folder of all runs.")]
+Device = Annotated[Literal["cpu", "cuda"], Parameter(help="Where the networks run.")]
+Split = Literal["train", "valid", "test"]
+
+
+def say(done: str, *next_commands: str) -> None:
+    """One line on what was done, and what one may type next."""
+    console.print(done, soft_wrap=True)
+    for command in next_commands:
+        console.print(f"  next: {command}", soft_wrap=True)
