@@ -1,5 +1,6 @@
 """The root of the `raygan` command, and what its subcommands share."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from jobs.progress import console
 
 app = App(
     name="raygan",
+    version=lambda: version("raygan"),
     help="From CelebA to a trained DCGAN: shards, distributed training on Ray, every run in MLflow.",
     help_epilogue="Try it on drawn faces, with nothing else at hand: raygan demo",
     help_format="plaintext",
