@@ -1,12 +1,7 @@
 """Ray Train: a configuration becomes a TorchTrainer, its workers run worker.py, and a result comes back."""
 
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -14,14 +9,14 @@ import numpy as np
 from pipeline import recording, runs, tracking
 from pipeline.config import Config, Launch
 from pipeline.desk import Desk, News
+from pipeline.relay import relay
 from pipeline.runs import Run
 from sharding.errors import RunError, UserError
 from sharding.manifest import Manifest
 
-Progress = Callable[[News], None]
+Progress = Callable[[News], bool | None]  # True stops the run
 
 SIZES = (32, 64, 128, 256)  # pixels that the networks can draw
-POLL_SECONDS = 0.5
 
 
 def plan(config: Config, launch: Launch) -> Manifest:
@@ -53,7 +48,9 @@ def train(
     launch = launch.resolved(config.preset)
     run = _resumed(config, launch) if resume else _created(config, launch, command)
     try:
-        _fit(run, progress)
+        reached = fit(run, progress)
+        if reached < config.images:
+            raise KeyboardInterrupt(f"run {run.name} was stopped at {reached:,} images; {run.what_remains()}")
         for words in recording.finish(run, command):
             if progress is not None:
                 progress(News(config.images, {}, words))
@@ -97,7 +94,8 @@ def _resumed(config: Config, launch: Launch) -> Run:
     return run
 
 
-def _fit(run: Run, progress: Progress | None) -> None:
+def fit(run: Run, progress: Progress | None) -> int:
+    """Trains an existing run from its newest checkpoint; returns the position reached. Raises RunError."""
     import ray.train
     from ray.train.torch import TorchTrainer
 
@@ -118,61 +116,12 @@ def _fit(run: Run, progress: Progress | None) -> None:
         ),
     )
     try:
-        outcome = _relaying(trainer.fit, desk, progress).return_value
+        outcome = relay(trainer.fit, desk, progress).return_value
     except ray.train.TrainingFailedError as e:
         raise RunError(f"run {run.name} failed: {_cause(e)}; {run.what_remains()}") from e
     if isinstance(outcome, str):
         raise RunError(f"run {run.name} failed: {outcome}; {run.what_remains()}")
-    if outcome < run.config.images:
-        raise KeyboardInterrupt(f"run {run.name} was stopped at {outcome:,} images; {run.what_remains()}")
-
-
-def _relaying(fit: Callable[[], Any], desk: Any, progress: Progress | None) -> Any:
-    """Runs `fit` in a thread, where Ray leaves the signals to us, and relays between the user and the workers."""
-    import ray
-
-    future: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(fit())
-        except BaseException as e:
-            future.set_exception(e)
-
-    threading.Thread(target=run, name="fit", daemon=True).start()
-    with _signals_ask_to_stop(lambda: desk.stop.remote()):
-        while True:
-            ended = wait([future], timeout=POLL_SECONDS).done
-            for news in ray.get(desk.collect.remote()):
-                if progress is not None:
-                    progress(news)
-            if ended:
-                return future.result()
-
-
-@contextmanager
-def _signals_ask_to_stop(ask: Callable[[], Any]) -> Iterator[None]:
-    """The first SIGINT or SIGTERM asks for a checkpoint and an end; the second has its usual effect, at once."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread():  # signals are not ours, as in a trial's driver
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in signals}
-
-    def asked(number: int, frame: FrameType | None) -> None:
-        restore()
-        ask()
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    for number in signals:
-        signal.signal(number, asked)
-    try:
-        yield
-    finally:
-        restore()
+    return int(outcome)
 
 
 def _cause(error: Exception) -> str:

@@ -1,0 +1,62 @@
+"""Relays between a driver and what works for it elsewhere: news one way, the wish to stop the other."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+POLL_SECONDS = 0.5
+
+
+def relay(work: Callable[[], Any], desk: Any, progress: Callable[[Any], bool | None] | None) -> Any:
+    """Runs `work` in a thread, where Ray leaves the signals to us, and returns what it returns.
+
+    Hands all news of `desk`, an actor with Desk's methods, to `progress`, which may return True to have the work
+    stopped. The first SIGINT or SIGTERM asks for the same; the second has its usual effect, at once.
+    """
+    import ray
+
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as e:
+            future.set_exception(e)
+
+    threading.Thread(target=run, name="work", daemon=True).start()
+    with _signals_call(lambda: desk.stop.remote()):
+        while True:
+            ended = wait([future], timeout=POLL_SECONDS).done
+            for news in ray.get(desk.collect.remote()):
+                if progress is not None and progress(news):
+                    desk.stop.remote()
+            if ended:
+                return future.result()
+
+
+@contextmanager
+def _signals_call(ask: Callable[[], Any]) -> Iterator[None]:
+    signals = (signal.SIGINT, signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread():  # signals are not ours, as in a trial's driver
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in signals}
+
+    def asked(number: int, frame: FrameType | None) -> None:
+        restore()
+        ask()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    for number in signals:
+        signal.signal(number, asked)
+    try:
+        yield
+    finally:
+        restore()
