@@ -1,6 +1,5 @@
 """Where the values of `raygan train` come from before its own flags: a preset, or the run that is resumed."""
 
-from pathlib import Path
 from typing import Any
 
 from cyclopts import App, ArgumentCollection
@@ -34,14 +33,24 @@ def fill(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> 
     if commands != ("train",):
         return
     typed = {argument.name: argument.tokens[0].value for argument in arguments if argument.tokens}
-    if name := typed.get("--resume"):
-        run = runs.load(Path(typed.get("--runs", Launch().runs)), name)
+    folder = typed.get("--runs", Launch().runs)
+    if name := resumed(typed.get("--resume"), folder, typed.get("--name")):
+        run = runs.load(folder, name)
         values: dict[str, Any] = run.config.model_dump(mode="json") | run.launch.model_dump(mode="json")
         source = f"run {name}"
     else:
         config = preset(typed.get("--preset", Config().preset))
         values, source = config.model_dump(mode="json"), f"preset {config.preset}"
     Dict({"train": values}, source=source)(app, commands, arguments)
+
+
+def resumed(resume: str | None, folder: str, name: str | None) -> str | None:
+    """The run that --resume means, if any: `auto` is the one of --name, if it was begun. Raises UserError."""
+    if resume != "auto":
+        return resume
+    if name in (None, "auto"):
+        raise UserError("--resume auto: which run? Give its --name")
+    return name if name and runs.exists(folder, name) else None
 
 
 def refuse_changes(before: Config, after: Config) -> None:

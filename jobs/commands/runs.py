@@ -22,7 +22,10 @@ KNOBS = Parameter(name="*", group="What it trains", negative_iterable="")
 @app.command
 def train(
     *,
-    resume: Annotated[str | None, Parameter(help="Name of a run to continue from its newest checkpoint.")] = None,
+    resume: Annotated[
+        str | None,
+        Parameter(help="Name of a run to continue from its newest checkpoint; auto: that of --name, if it was begun."),
+    ] = None,
     dry_run: Annotated[
         bool, Parameter(help="Print the configuration and the plan; start nothing.", negative="")
     ] = False,
@@ -36,7 +39,7 @@ def train(
     """
     from jobs.training import describe, train_with_progress
 
-    if resume:
+    if resume := defaults.resumed(resume, launch.runs, launch.name):
         defaults.refuse_changes(records.load(launch.runs, resume).config, config)
     launch = launch.resolved(config.preset)
     if dry_run:

@@ -6,7 +6,7 @@ The best generator goes into the model registry (`model`, `served`); `server` sh
 """
 
 from pipeline.tracking.client import local_uri
-from pipeline.tracking.describe import GRID, NOTE, description, log_inputs, origin
+from pipeline.tracking.describe import GRID, NOTE, ORIGIN, description, log_inputs, origin
 from pipeline.tracking.model import Registered, register_generator
 from pipeline.tracking.runs import (
     RunInfo,
@@ -25,6 +25,7 @@ from pipeline.tracking.writer import Flushed, Writer, flush
 __all__ = [
     "GRID",
     "NOTE",
+    "ORIGIN",
     "Flushed",
     "Registered",
     "RunInfo",

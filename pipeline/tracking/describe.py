@@ -20,18 +20,25 @@ from sharding.manifest import SPLITS, Manifest
 NOTE = "mlflow.note.content"  # the tag that MLflow shows as the run's description
 GRID = "faces.png"  # the artifact that the description shows
 DIGEST_LENGTH = 36  # characters; MLflow's limit for a data set's digest
+ORIGIN = "RAYGAN_ORIGIN"  # tags as JSON
 SETTINGS = ("CUDA_", "MKL_", "NCCL_", "GLOO_", "OMP_", "RAY_TRAIN_", "TORCH_")  # variables that change how a run goes
 
 
 def origin(command: str) -> dict[str, str]:
-    """Tags for `create_run`: the command as typed, who ran it, and the version of the code."""
+    """Tags for `create_run`: the command as typed, who ran it, and the version of the code.
+
+    In a job that `raygan submit` sent they are those of whoever sent it: the variable ORIGIN holds them.
+    """
+    shown = {"mlflow.source.name": " ".join(command.split()[:2])}  # its column shows what follows the last slash
+    if sent := os.environ.get(ORIGIN):
+        return shown | json.loads(sent)
     before_import()
     from mlflow.utils.git_utils import get_git_commit
 
     commit = get_git_commit(str(Path(__file__).parent))
     code = {"mlflow.source.git.commit": commit} if commit else {}
     return {
-        "mlflow.source.name": " ".join(command.split()[:2]),  # its column shows what follows the last slash
+        **shown,
         "mlflow.source.type": "JOB" if "RAY_JOB_ID" in os.environ else "LOCAL",
         "mlflow.user": getpass.getuser(),
         "version": version("raygan"),

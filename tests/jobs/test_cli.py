@@ -44,6 +44,7 @@ def test_the_help_of_train_shows_defaults_and_units(capsys: pytest.CaptureFixtur
         ("train --colour red", "Unknown option: --colour"),
         ("train --shards {tmp}/nowhere", "nowhere/manifest.json: no manifest there"),
         ("train --resume nobody --runs {tmp}", "nobody: no such run in"),
+        ("train --resume auto --runs {tmp}", "--resume auto: which run? Give its --name"),
         ("generate nobody --runs {tmp}", "nobody: no such run in"),
         ("shard {tmp}/nowhere {tmp}/out", "nowhere"),
         ("shard {tmp} {tmp}/out", "{tmp}"),
@@ -87,5 +88,10 @@ def test_flags_win_over_the_preset_and_a_resumed_run_brings_its_own_values(
         "4 worker",
     ):
         assert line in said.replace("1e-05", "0.00001")
+    for name, says in (("a", "run a in"), ("b", "run b in")):  # auto: resumed, since it was begun; or begun
+        main(f"train --resume auto --name {name} --runs {tmp_path} --shards {shards} --dry-run".split())
+        said = capsys.readouterr().out
+        assert says in said
+        assert ('"seed": 7' in said) == (name == "a")
     status, line = ends(capsys, *f"train --resume a --runs {tmp_path} --generator.width 8".split())
     assert (status, "--generator.width 8: the run was started with 4" in line) == (2, True)

@@ -1,0 +1,132 @@
+"""To a cluster and back: `raygan submit`, `raygan jobs ...` and `raygan doctor`."""
+
+import shlex
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from jobs.app import app, say
+from jobs.progress import console
+from sharding.errors import UserError
+
+jobs = App(name="jobs", help="What was sent to a cluster with `raygan submit`.")
+app.command(jobs)
+
+Address = Annotated[
+    str | None,
+    Parameter(help="Of the cluster's dashboard. [default: RAY_ADDRESS, else http://127.0.0.1:8265]"),
+]
+Name = Annotated[str, Parameter(help="Of the job, as `raygan jobs list` shows it.")]
+
+
+@app.command
+def submit(
+    *command: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    address: Address = None,
+    name: Annotated[
+        str | None, Parameter(help="Of the job, and of the run it trains. [default: the command's own --name]")
+    ] = None,
+    resume: Annotated[
+        bool, Parameter(help="Go on with the job of this name, which is over, in place of refusing it.", negative="")
+    ] = False,
+    installed: Annotated[
+        bool, Parameter(help="Send no code: the nodes have this raygan installed, as our image has.", negative="")
+    ] = False,
+    num_cpus: Annotated[
+        float, Parameter(help="CPU cores for the command itself, which then runs on any node; 0: on the head.")
+    ] = 0.0,
+    follow: Annotated[bool, Parameter(help="Print the job's log until it ends or Ctrl-C.")] = True,
+) -> None:
+    """Send a raygan command to a cluster as a job: raygan submit --name first -- train --shards s3://... --workers 8
+
+    The code of this raygan travels along; folders must be shared by all nodes. A job goes on when this command ends.
+    The cluster's token is read from RAY_AUTH_TOKEN_PATH, RAY_AUTH_TOKEN or ~/.ray/auth_token.
+    """
+    from jobs import following, submit
+    from jobs.jobserver import JobServer
+
+    server = JobServer(address)
+    id = submit.send(app, server, name, command, resume, installed, num_cpus)
+    say(f"job {id} was sent to {server.address}", f"raygan jobs logs -f {id}{server.flag}")
+    if follow:
+        following.follow(server, id)
+
+
+@jobs.command(name="list")
+def list_jobs(*, address: Address = None) -> None:
+    """Show all jobs of a cluster, oldest first."""
+    from rich.table import Table
+
+    from jobs.jobserver import JobServer
+
+    table = Table("job", "status", "started", "user", "command", box=None, pad_edge=False)
+    for job in JobServer(address).jobs():
+        started = f"{job.started.astimezone():%Y-%m-%d %H:%M}" if job.started else ""
+        table.add_row(job.id, job.status, started, job.user, job.command)
+    console.print(table)
+
+
+@jobs.command
+def status(name: Name, *, address: Address = None) -> None:
+    """Say how a job is, and where it came from. With several of a name, the last."""
+    from jobs.jobserver import JobServer
+
+    job = JobServer(address).newest(name)
+    for label, value in job._asdict().items():
+        if value not in ("", None):
+            print(f"{label:10}{value}")
+
+
+@jobs.command
+def logs(
+    name: Name,
+    *,
+    follow: Annotated[
+        bool, Parameter(name=["--follow", "-f"], help="Until the job ends, then exit as it did.", negative="")
+    ] = False,
+    address: Address = None,
+) -> None:
+    """Print what a job has printed."""
+    from jobs import following
+    from jobs.jobserver import JobServer
+
+    server = JobServer(address)
+    job = server.newest(name)
+    if follow:
+        following.follow(server, job.id)
+    print(server.log(job), end="")
+
+
+@jobs.command
+def stop(name: Name, *, address: Address = None) -> None:
+    """End a job: a run saves a checkpoint first, for which it has five minutes. Returns when it has ended."""
+    from jobs import following
+    from jobs.jobserver import JobServer
+
+    server = JobServer(address)
+    job = server.newest(name)
+    if job.over:
+        raise UserError(f"{name}: that job is over ({job.status})")
+    server.stop(job)
+    console.print(f"job {job.id} was told to stop; a run saves its checkpoint first")
+    job = following.wait(server, job.id)
+    say(f"job {job.id}: {job.status}", f"raygan jobs resume {job.name}{server.flag}")
+
+
+@jobs.command(name="resume")
+def go_on(
+    name: Name,
+    *,
+    address: Address = None,
+    follow: Annotated[bool, Parameter(help="Print the job's log until it ends or Ctrl-C.")] = True,
+) -> None:
+    """Send a job that is over once more: a run goes on from its newest checkpoint, a conversion from its last shard."""
+    from jobs import following, submit
+    from jobs.jobserver import JobServer
+
+    server = JobServer(address)
+    job = server.newest(name)
+    id = submit.send(app, server, job.name, shlex.split(job.command), True, job.installed, job.cpus)
+    say(f"job {id} was sent to {server.address}", f"raygan jobs logs -f {id}{server.flag}")
+    if follow:
+        following.follow(server, id)

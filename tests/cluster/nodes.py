@@ -1,0 +1,120 @@
+"""A Ray cluster of several nodes on this machine: each is `ray start` in its own process tree, which can be killed.
+
+Nothing here touches another Ray on the machine: own ports, own folder, and every address is given.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from tests.conftest import free_port
+
+BIN = Path(sys.executable).parent
+ALIKE = [
+    "--disable-usage-stats",
+    "--object-store-memory=80000000",
+    "--node-ip-address=127.0.0.1",
+    "--dashboard-agent-listen-port=0",
+    "--min-worker-port=0",
+    "--max-worker-port=0",
+]
+
+
+class Cluster:
+    """A head that takes no work, and the nodes that were added. Give it `token`, or None for one that asks for none."""
+
+    def __init__(self, token: str | None, environment: dict[str, str]) -> None:
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH_")}
+        self.environment |= {
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "RAY_AUTH_MODE": "disabled" if token is None else "token",
+            **({"RAY_AUTH_TOKEN": token} if token else {}),
+            **environment,
+        }
+        self.environment.pop("RAY_ADDRESS", None)
+        self.folder = Path(tempfile.mkdtemp(prefix="rg"))  # Ray's sockets allow short paths only
+        self.head, self.dashboard = f"127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
+        self.nodes: list[subprocess.Popen[bytes]] = []
+        port, dashboard_port = self.head.rpartition(":")[2], self.dashboard.rpartition(":")[2]
+        self._start(
+            "--head",
+            "--num-cpus=0",
+            f"--port={port}",
+            f"--dashboard-port={dashboard_port}",
+            "--dashboard-host=127.0.0.1",
+            f"--ray-client-server-port={free_port()}",
+            f"--temp-dir={self.folder}",
+        )
+        self._wait(self._dashboard_answers)
+
+    def add(self, *options: str, before: tuple[str, ...] = (), **environment: str) -> subprocess.Popen[bytes]:
+        """Starts a node, which joins when it is ready; `before` stands before its command, as unshare does."""
+        return self._start(f"--address={self.head}", *options, before=before, **environment)
+
+    def wait_for(self, nodes: int) -> None:
+        """Waits until that many nodes, the head among them, have joined."""
+        self._wait(lambda: self.alive() == nodes)
+
+    def alive(self) -> int:
+        """How many nodes Ray takes for alive."""
+        request = urllib.request.Request(f"{self.dashboard}/api/v0/nodes")
+        request.add_header("Authorization", f"Bearer {self.environment.get('RAY_AUTH_TOKEN', '')}")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            nodes = json.load(answer)["data"]["result"]["result"]
+        return sum(node["state"] == "ALIVE" for node in nodes)
+
+    def close(self) -> None:
+        for node in self.nodes:
+            kill(node)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start(self, *options: str, before: tuple[str, ...] = (), **environment: str) -> subprocess.Popen[bytes]:
+        command = [*before, str(BIN / "ray"), "start", "--block", *ALIKE, *options]
+        with (self.folder / f"node-{len(self.nodes)}.log").open("wb") as log:
+            node = subprocess.Popen(
+                command,
+                env=self.environment | environment,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        self.nodes.append(node)
+        return node
+
+    def _dashboard_answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"{self.dashboard}/api/version", timeout=1).close()
+        except urllib.error.HTTPError:
+            return True  # it asks for a token
+        except OSError:
+            return False
+        return True
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 90
+        while not condition():
+            logs = "\n".join(log.read_text() for log in sorted(self.folder.glob("node-*.log")))
+            assert time.monotonic() < deadline, f"the cluster did not start:\n{logs}"
+            time.sleep(0.3)
+
+
+def kill(node: subprocess.Popen[bytes]) -> None:
+    """Ends all processes of a node at once, as when its power fails."""
+    tree = [psutil.Process(node.pid), *psutil.Process(node.pid).children(recursive=True)] if node.poll() is None else []
+    for process in tree:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    node.wait()
