@@ -12,12 +12,16 @@ from sharding.errors import UserError
 # What makes a run the run it is: the networks, and which image is shown when.
 FIXED = (
     "seed",
+    "architecture",
+    "attributes",
     "latent",
+    "latent_distribution",
     "window",
     "generator.width",
     "generator.normalisation",
     "discriminator.width",
     "discriminator.normalisation",
+    "discriminator.spectral_gain",
 )
 
 

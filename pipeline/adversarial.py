@@ -3,18 +3,21 @@
 The training loop knows only `step`, `measures` and the state; another objective can stand in this one's place.
 """
 
-from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from pipeline.augment import DRAWS, augmented
 from pipeline.averaging import averaged
+from pipeline.balance import Equilibrium, generator_updates_due
 from pipeline.config import Config, Optimizer
-from pipeline.losses import LOSSES, r1_penalty
-from pipeline.networks import dcgan
-from pipeline.noise import Purpose, latents
+from pipeline.losses import chosen
+from pipeline.networks import build
+from pipeline.noise import Purpose, latents, uniforms
+from pipeline.objectives import DiscriminatorObjective, GeneratorObjective, precision
 from pipeline.place import Place
+from pipeline.schedule import learning_rate_factor
 
 MEASURES = (
     "loss/discriminator",
@@ -23,108 +26,151 @@ MEASURES = (
     "discriminator/accuracy",
     "loss/generator",
 )
+ACCURACY = MEASURES.index("discriminator/accuracy")
 
 
-def generator_updates_due(position: int, batch: int, balance: float) -> int:
-    """How many generator updates follow the discriminator update that starts at `position`.
+class Part(NamedTuple):
+    """Images whose gradients are computed at once: this rank's share of a global batch, or one piece of it."""
 
-    A pure function of the position, so a resumed run keeps the rhythm: after n discriminator updates there have been
-    floor(n / balance) generator updates.
-    """
-    images_per_update = batch * Fraction(balance).limit_denominator(1000)
-    return (position + batch) // images_per_update - position // images_per_update
-
-
-class DiscriminatorObjective(nn.Module):
-    """Real and fake images to the discriminator's loss: one forward per backward, as DDP asks."""
-
-    def __init__(self, discriminator: nn.Module, config: Config) -> None:
-        super().__init__()
-        self.discriminator = discriminator
-        self.loss = LOSSES[config.loss].discriminator
-        self.penalty = config.r1 * config.r1_every
-
-    def forward(self, real: Tensor, fake: Tensor, penalise: bool) -> tuple[Tensor, Tensor, Tensor]:
-        real = real.requires_grad_(penalise)
-        real_logits, fake_logits = self.discriminator(real), self.discriminator(fake)
-        loss = self.loss(real_logits, fake_logits)
-        if penalise:
-            loss = loss + self.penalty * r1_penalty(real_logits, real)
-        return loss, real_logits.detach(), fake_logits.detach()
-
-
-class GeneratorObjective(nn.Module):
-    """Latents to the generator's loss before a frozen discriminator, which is no part of this module."""
-
-    def __init__(self, generator: nn.Module, config: Config) -> None:
-        super().__init__()
-        self.generator = generator
-        self.loss = LOSSES[config.loss].generator
-
-    def forward(self, noise: Tensor, discriminator: nn.Module) -> Tensor:
-        return self.loss(discriminator(self.generator(noise)))
+    first: int  # where the part begins in the global batch
+    real: Tensor  # float32 [b, 3, size, size] in [-1, 1], augmented
+    attributes: Tensor | None  # 0 or 1 [b, attributes]
+    last: bool = False  # of this rank's parts: ranks exchange gradients after it
 
 
 class Adversaries:
     """The two networks, their optimizers and the averaged generator, trained by `step`."""
 
-    def __init__(self, config: Config, size: int, place: Place) -> None:
+    def __init__(self, config: Config, size: int, place: Place, rows: Tensor | None = None) -> None:
+        """`rows`: attributes of real faces for a conditional generator to pick from, uint8 [ROWS, attributes]."""
         self.config, self.size, self.place = config, size, place
+        self.loss = chosen(config)
         torch.manual_seed(config.seed)
-        self.generator = dcgan.Generator(size, config.latent, config.generator.width, config.generator.normalisation)
-        self.discriminator = dcgan.Discriminator(size, config.discriminator.width, config.discriminator.normalisation)
+        self.generator = build.generator(config, size)
+        self.discriminator = build.discriminator(config, size, self.loss.outputs)
+        if rows is not None:
+            self.generator.seed.rows.copy_(rows)
         for network in (self.generator, self.discriminator):
             network.to(place.device).to(memory_format=torch.channels_last)
         self.average = averaged(self.generator, config.batch, config.ema_half_life)
         self.generator_optimizer = _adam(self.generator, config.generator)
         self.discriminator_optimizer = _adam(self.discriminator, config.discriminator)
-        self._discriminator_objective = place.averaging_gradients(DiscriminatorObjective(self.discriminator, config))
-        self._generator_objective = place.averaging_gradients(GeneratorObjective(self.generator, config))
+        self.equilibrium = Equilibrium(config.balance_target)
+        if config.compile:
+            self.generator.compile()
+            self.discriminator.compile()
+        self._discriminator_objective = place.averaging_gradients(
+            DiscriminatorObjective(self.discriminator, config, self.loss)
+        )
+        self._generator_objective = place.averaging_gradients(GeneratorObjective(self.generator, config, self.loss))
         self._sums = torch.zeros(len(MEASURES), device=place.device)
         self._images = torch.zeros(len(MEASURES), device=place.device)
 
-    def step(self, real: Tensor, position: int) -> None:
-        """One discriminator update on this rank's share of the global batch at `position`, then the generator's.
+    def step(self, real: Tensor, position: int, attributes: Tensor | None = None) -> None:
+        """Shows the discriminator this rank's share of the global batch at `position`, and updates what is due.
 
-        `real`: uint8 [b, 3, size, size] on the device.
+        `real`: uint8 [b, 3, size, size] on the device; `attributes`: 0 or 1 [b, attributes] there.
         """
-        self._update_discriminator(real.float().div_(127.5).sub_(1), position)
-        for repeat in range(generator_updates_due(position, self.config.batch, self.config.balance)):
-            self._update_generator(position, repeat)
+        self._set_learning_rates(position)
+        parts = self._parts(real, attributes, position)
+        if self.config.balance == "auto":
+            self._update_one(parts, position)
+        else:
+            self._update_discriminator(parts, position)
+            for repeat in range(generator_updates_due(position, self.config.batch, self.config.balance)):
+                self._update_generator(parts, position, repeat)
         self.average.update_parameters(self.generator)
 
-    def _update_discriminator(self, real: Tensor, position: int) -> None:
-        with torch.no_grad():
-            fake = self.generator(self._latents(Purpose.DISCRIMINATOR, position))
-        penalise = self.config.r1 > 0 and position // self.config.batch % self.config.r1_every == 0
-        loss, real_logits, fake_logits = self._discriminator_objective(real, fake, penalise)
-        self._descend(self.discriminator_optimizer, loss)
-        accuracy = ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean()) / 2
-        means = (loss.detach(), real_logits.sigmoid().mean(), fake_logits.sigmoid().mean(), accuracy)
-        self._measure(slice(0, 4), torch.stack(means))
+    def _update_one(self, parts: list[Part], position: int) -> None:
+        right_before = self._sums[ACCURACY].clone()
+        if self.equilibrium.generator_is_due:
+            with torch.no_grad():
+                for part in parts:
+                    self._judge(part, position, penalise=False)
+            self._update_generator(parts, position)
+        else:
+            self._update_discriminator(parts, position)
+        right = self.place.sum(self._sums[ACCURACY] - right_before)
+        self.equilibrium.observe(float(right) / self.config.batch, self.config.batch)
 
-    def _update_generator(self, position: int, repeat: int) -> None:
+    # ---- the two updates
+
+    def _update_discriminator(self, parts: list[Part], position: int) -> None:
+        self.discriminator_optimizer.zero_grad(set_to_none=False)
+        penalised = self.config.r1 > 0 or self.config.gradient_penalty > 0
+        penalise = penalised and position // self.config.batch % self.config.penalty_every == 0
+        for part in parts:
+            with self.place.exchanging(self._discriminator_objective, part.last):
+                loss = self._judge(part, position, penalise)
+                (loss * self._weight(part)).backward()
+        self.discriminator_optimizer.step()
+
+    def _judge(self, part: Part, position: int, penalise: bool) -> Tensor:
+        """The discriminator's loss on the part's real images and as many fresh fakes."""
+        noise = self._latents(Purpose.DISCRIMINATOR, part, position)
+        with torch.no_grad(), precision(self.config, self.place.device):
+            fake = self.generator(noise, part.attributes).float()
+        fake = augmented(fake, self.config.augment, self._chance(Purpose.AUGMENT_FAKE, part, position))
+        mixture = self._uniforms(Purpose.MIXTURE, part, position, 1)[:, 0] if penalise else None
+        loss, *logits = self._discriminator_objective(part.real, fake, part.attributes, mixture)
+        called_real, called_fake = self.loss.verdict(*logits)
+        accuracy = ((called_real > 0).float().mean() + (called_fake < 0).float().mean()) / 2
+        means = (loss.detach(), called_real.sigmoid().mean(), called_fake.sigmoid().mean(), accuracy)
+        self._measure(slice(0, 4), torch.stack(means), part)
+        return loss
+
+    def _update_generator(self, parts: list[Part], position: int, repeat: int = 0) -> None:
+        self.generator_optimizer.zero_grad(set_to_none=False)
         self.discriminator.requires_grad_(False)
-        loss = self._generator_objective(self._latents(Purpose.GENERATOR, position, repeat), self.discriminator)
-        self._descend(self.generator_optimizer, loss)
+        for part in parts:
+            noise = self._latents(Purpose.GENERATOR, part, position, repeat)
+            chance = self._chance(Purpose.AUGMENT_DRAWN, part, position, repeat)
+            with self.place.exchanging(self._generator_objective, part.last):
+                loss = self._generator_objective(noise, part.attributes, chance, part.real, self.discriminator)
+                (loss * self._weight(part)).backward()
+            self._measure(slice(4, 5), loss.detach(), part)
         self.discriminator.requires_grad_(True)
-        self._measure(slice(4, 5), loss.detach())
+        self.generator_optimizer.step()
 
-    def _latents(self, purpose: Purpose, position: int, repeat: int = 0) -> Tensor:
-        first, count = self.place.share(self.config.batch)
-        noise = latents(self.config.seed, purpose, position + first, count, self.config.latent, repeat)
+    # ---- what the updates are made of
+
+    def _parts(self, real: Tensor, attributes: Tensor | None, position: int) -> list[Part]:
+        edges = self.place.parts(self.config.batch, self.config.accumulate)
+        first_of_rank = edges[0][0]
+        parts = []
+        for first, count in edges:
+            own = slice(first - first_of_rank, first - first_of_rank + count)
+            part = Part(first, real[own].float().div_(127.5).sub_(1), None if attributes is None else attributes[own])
+            chance = self._chance(Purpose.AUGMENT_REAL, part, position)
+            parts.append(part._replace(real=augmented(part.real, self.config.augment, chance)))
+        parts[-1] = parts[-1]._replace(last=True)
+        return parts
+
+    def _latents(self, purpose: Purpose, part: Part, position: int, repeat: int = 0) -> Tensor:
+        dimensions = self.config.latent_dimensions
+        noise = latents(self.config.seed, purpose, position + part.first, len(part.real), dimensions, repeat)
         return noise.to(self.place.device, non_blocking=True)
 
-    def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-        _, count = self.place.share(self.config.batch)
-        optimizer.zero_grad(set_to_none=False)
-        (loss * (count * self.place.world_size / self.config.batch)).backward()
-        optimizer.step()
+    def _chance(self, purpose: Purpose, part: Part, position: int, repeat: int = 0) -> Tensor | None:
+        """What decides how images are augmented, if they are."""
+        return self._uniforms(purpose, part, position, DRAWS, repeat) if self.config.augment else None
 
-    def _measure(self, which: slice, means: Tensor) -> None:
-        _, count = self.place.share(self.config.batch)
-        self._sums[which] += means * count
-        self._images[which] += count
+    def _uniforms(self, purpose: Purpose, part: Part, position: int, numbers: int, repeat: int = 0) -> Tensor:
+        found = uniforms(self.config.seed, purpose, position + part.first, len(part.real), numbers, repeat)
+        return found.to(self.place.device, non_blocking=True)
+
+    def _weight(self, part: Part) -> float:
+        """Of the part's mean in the mean over the global batch, once DDP has divided by the world size."""
+        return len(part.real) * self.place.world_size / self.config.batch
+
+    def _set_learning_rates(self, position: int) -> None:
+        factor = learning_rate_factor(self.config, position)
+        _set_adam(self.generator_optimizer, self.config.generator, factor)
+        _set_adam(self.discriminator_optimizer, self.config.discriminator, factor)
+
+    def _measure(self, which: slice, means: Tensor, part: Part) -> None:
+        self._sums[which] += means * len(part.real)
+        self._images[which] += len(part.real)
 
     def measures(self) -> dict[str, float]:
         """The means, over all images of all ranks since the last call, of what MEASURES names. Every rank calls it."""
@@ -134,23 +180,25 @@ class Adversaries:
         self._images.zero_()
         return {name: float(s / n) for name, s, n in zip(MEASURES, sums, images, strict=True) if n > 0}
 
+    # ---- the state
+
     def state_dict(self) -> dict[str, Any]:
-        return {name: part.state_dict() for name, part in self._parts().items()}
+        return {name: part.state_dict() for name, part in self._state().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores everything but what the configuration sets: its learning rates and betas win over the state's."""
-        for name, part in self._parts().items():
+        for name, part in self._state().items():
             part.load_state_dict(state[name])
-        _set_adam(self.generator_optimizer, self.config.generator)
-        _set_adam(self.discriminator_optimizer, self.config.discriminator)
+        self._set_learning_rates(0)
 
-    def _parts(self) -> dict[str, Any]:
+    def _state(self) -> dict[str, Any]:
         return {
             "generator": self.generator,
             "discriminator": self.discriminator,
             "average": self.average,
             "generator_optimizer": self.generator_optimizer,
             "discriminator_optimizer": self.discriminator_optimizer,
+            "equilibrium": self.equilibrium,
         }
 
 
@@ -158,6 +206,6 @@ def _adam(network: nn.Module, knobs: Optimizer) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), lr=knobs.learning_rate, betas=knobs.betas, fused=True)
 
 
-def _set_adam(optimizer: torch.optim.Optimizer, knobs: Optimizer) -> None:
+def _set_adam(optimizer: torch.optim.Optimizer, knobs: Optimizer, factor: float) -> None:
     for group in optimizer.param_groups:
-        group.update(lr=knobs.learning_rate, betas=knobs.betas)
+        group.update(lr=knobs.learning_rate * factor, betas=knobs.betas)

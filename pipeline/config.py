@@ -35,6 +35,9 @@ class Discriminator(Optimizer):
 
     width: int = Field(64, ge=4, le=1024, description="Channels of the first layer; each later one doubles.")
     normalisation: Normalisation = Field("batch", description="What follows each convolution but the first.")
+    spectral_gain: float = Field(
+        0.0, ge=0, le=10_000, description="How far the network may stretch, by spectral normalisation; 0 is off."
+    )
 
 
 class Evaluation(Knobs):
@@ -60,28 +63,76 @@ class Config(Knobs):
     seed: int = Field(0, ge=0, lt=2**63, description="Of the weights, the latents and the order.")
     images: int = Field(2_000_000, gt=0, description="Images shown to the discriminator until the run stops.")
     batch: int = Field(128, ge=1, description="Global batch: images per discriminator update, over all workers.")
-    latent: int = Field(100, ge=1, le=4096, description="Dimensions of the latent vector, standard normal.")
+
+    architecture: Literal["dcgan", "article"] = Field("dcgan", description="dcgan: Radford's; article: the tutorial's.")
     generator: Generator = Generator()
     discriminator: Discriminator = Discriminator()
-    loss: Literal["bce", "hinge"] = Field("bce", description="bce: the article's, real = 1, fake = 0, non-saturating.")
-    balance: float = Field(1.0, ge=0.05, le=20, description="Discriminator updates per generator update.")
+    sync_batch_norm: bool = Field(False, description="Batch normalisation over all workers' images; GPUs only.")
+    latent: int = Field(100, ge=1, le=4096, description="Dimensions of the latent vector.")
+    latent_distribution: Literal["normal", "uniform"] = Field("normal", description="Standard normal, or in [-1, 1].")
+    attributes: tuple[str, ...] = Field((), description="Attributes of the data set that faces are conditioned on.")
+
+    loss: Literal["bce", "hinge", "least-squares", "relativistic", "wasserstein", "mmd"] = Field(
+        "bce", description="bce: the article's, real = 1, fake = 0, non-saturating; mmd: repulsive and bounded."
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Taken from the label of real images; bce only.")
+    balance: Annotated[float, Field(ge=0.05, le=20)] | Literal["auto"] = Field(
+        1.0, description="Discriminator updates per generator update; auto: whichever keeps --balance-target."
+    )
+    balance_target: float = Field(0.8, gt=0.5, lt=1, description="The discriminator's accuracy that auto holds.")
     r1: float = Field(0.0, ge=0, description="Weight of the gradient penalty on real images; 0 is off.")
-    r1_every: int = Field(4, ge=1, description="Discriminator updates per gradient penalty (lazy regularisation).")
+    gradient_penalty: float = Field(
+        0.0, ge=0, description="Weight of the penalty on gradients unlike 1 between real images and fakes; 0 is off."
+    )
+    penalty_every: int = Field(4, ge=1, description="Discriminator updates per penalty (lazy regularisation).")
+    augment: tuple[Literal["colour", "translation", "cutout"], ...] = Field(
+        (), description="How real images and fakes are changed before they are judged (DiffAugment)."
+    )
     flip: bool = Field(False, description="Mirror half of the real images.")
+
+    warm_up: int = Field(0, ge=0, description="Images over which both learning rates rise from zero.")
+    decay: Literal["none", "linear", "cosine"] = Field("none", description="How both fall to zero over the run.")
     ema_half_life: int = Field(
         10_000, ge=0, description="Images until the averaged generator has forgotten half; 0 is off."
     )
+
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="Of the convolutions; penalties stay in fp32.")
+    compile: bool = Field(False, description="Compile both networks with torch.compile.")
+    accumulate: int = Field(1, ge=1, description="Parts of a worker's share of a batch, computed one by one.")
+
     window: int = Field(32, ge=1, description="Shards that are shuffled together.")
     log_every: int = Field(5_000, gt=0, description="Images between points of the loss curves.")
     evaluation: Evaluation = Evaluation()
     checkpoints: Checkpoints = Checkpoints()
 
+    @property
+    def latent_dimensions(self) -> int:
+        """Numbers that one face grows from; a conditional generator takes one more, which picks its attributes."""
+        return self.latent + bool(self.attributes)
+
     @model_validator(mode="after")
-    def _penalty_needs_independent_images(self) -> "Config":
-        if self.r1 and self.discriminator.normalisation == "batch":
-            raise ValueError(
-                "r1 is a gradient per image, which batch normalisation mixes: set --discriminator.normalisation none"
-            )
+    def _penalties_fit(self) -> "Config":
+        for name in ("r1", "gradient_penalty"):
+            if not getattr(self, name):
+                continue
+            flag = "--" + name.replace("_", "-")
+            if self.discriminator.normalisation == "batch":
+                raise ValueError(
+                    f"{flag} is of one image's gradient, which batch normalisation mixes with others': "
+                    "set --discriminator.normalisation none"
+                )
+            if self.loss == "mmd":
+                raise ValueError(f"{flag} is not defined for --loss mmd: use --discriminator.spectral-gain")
+        return self
+
+    @model_validator(mode="after")
+    def _only_where_it_counts(self) -> "Config":
+        if self.label_smoothing and self.loss != "bce":
+            raise ValueError(f"--label-smoothing is for --loss bce, not {self.loss}: leave it out")
+        if self.loss == "wasserstein" and not (self.gradient_penalty or self.discriminator.spectral_gain):
+            raise ValueError("--loss wasserstein needs --gradient-penalty 10 or --discriminator.spectral-gain 1")
+        if self.loss == "mmd" and self.batch < 2 * self.accumulate:
+            raise ValueError(f"--loss mmd compares images with each other: --batch {self.batch} is too small for it")
         return self
 
 
@@ -106,6 +157,11 @@ class Launch(Knobs):
         name = f"{preset}-{datetime.now():%Y%m%d-%H%M%S}" if self.name == "auto" else self.name
         shards = self.shards if "://" in self.shards else str(Path(self.shards).resolve())
         return self.model_copy(update={"name": name, "shards": shards, "runs": self.runs.resolve()})
+
+
+def article() -> Config:
+    """The tutorial's networks and uniform latents, trained with equal turns of both."""
+    return Config(preset="article", architecture="article", latent_distribution="uniform")
 
 
 def radford() -> Config:
@@ -148,4 +204,4 @@ def smoke() -> Config:
     )
 
 
-PRESETS: dict[str, Callable[[], Config]] = {f.__name__: f for f in (radford, demo, smoke)}
+PRESETS: dict[str, Callable[[], Config]] = {f.__name__: f for f in (article, radford, demo, smoke)}

@@ -16,6 +16,10 @@ class Purpose(IntEnum):
     FACES = 3
     EVALUATION = 4
     CALIBRATION = 5
+    AUGMENT_REAL = 6
+    AUGMENT_FAKE = 7
+    AUGMENT_DRAWN = 8
+    MIXTURE = 9
 
 
 def latents(seed: int, purpose: Purpose, first: int, count: int, dimensions: int, repeat: int = 0) -> torch.Tensor:
@@ -30,3 +34,9 @@ def latents(seed: int, purpose: Purpose, first: int, count: int, dimensions: int
     angle = 2 * np.pi * ((bits & np.uint64(0xFFFFFFFF)).astype(np.float64) / 2**32)
     normals = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1, dtype=np.float32)
     return torch.from_numpy(normals.reshape(count, 2 * pairs)[:, :dimensions])
+
+
+def uniforms(seed: int, purpose: Purpose, first: int, count: int, dimensions: int, repeat: int = 0) -> torch.Tensor:
+    """Numbers uniform in [0, 1), as float32 [count, dimensions]; the arguments are those of `latents`."""
+    bits = hashes(key_of(seed, purpose, repeat), first * dimensions, count * dimensions)
+    return torch.from_numpy((bits >> np.uint64(40)).astype(np.float32).reshape(count, dimensions) / 2**24)

@@ -1,6 +1,8 @@
 """Where one worker stands among the others; one process alone is rank 0 of 1."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeVar
 
 import torch
@@ -28,6 +30,12 @@ class Place:
         first = count * self.rank // self.world_size
         return first, count * (self.rank + 1) // self.world_size - first
 
+    def parts(self, count: int, number: int) -> list[tuple[int, int]]:
+        """This rank's share of range(count) in `number` parts of nearly one size: each its first index and length."""
+        first, own = self.share(count)
+        edges = [own * i // number for i in range(number + 1)]
+        return [(first + a, b - a) for a, b in pairwise(edges) if b > a]
+
     def averaging_gradients(self, module: M) -> M | DistributedDataParallel:
         """`module` such that backward leaves the mean of all ranks' gradients. Call it once per backward.
 
@@ -40,11 +48,22 @@ class Place:
             module, device_ids=devices, forward_sync_buffers=False, gradient_as_bucket_view=True
         )
 
+    def exchanging(self, module: nn.Module, now: bool) -> AbstractContextManager[None]:
+        """Within it, backward exchanges gradients between ranks only if `now`; else they add up on each rank."""
+        return nullcontext() if now or not isinstance(module, DistributedDataParallel) else module.no_sync()
+
     def sum(self, values: Tensor) -> Tensor:
         """The sum of every rank's `values`, in place."""
         if self.world_size > 1:
             dist.all_reduce(values)
         return values
+
+    def from_first(self, number: int) -> int:
+        """Rank 0's `number`."""
+        shared = torch.tensor(number, dtype=torch.int64, device=self.device)
+        if self.world_size > 1:
+            dist.broadcast(shared, 0)
+        return int(shared)
 
     def any(self, wish: bool) -> bool:
         """Whether any rank wishes it; all get the same answer."""

@@ -49,8 +49,8 @@ def register_generator(
 ) -> Registered:
     """Registers `generator` (as it draws: averaged, with its BatchNorm buffers) as a new version of the model `name`.
 
-    `arguments` are those of the generator's class, with its latent dimensions under "latent". Its class must be in a
-    file that imports nothing of raygan. `position` (images) says when it was trained, `card` is Markdown.
+    `arguments` are those of the generator's class, which must be in a file that imports nothing of raygan but
+    networks/parts.py. `position` (images) says when it was trained, `card` is Markdown.
     `judged_by` is the key of the score (lower is better) that decides, under the same `identity`, who is champion.
     """
     with answering(uri) as server:
@@ -113,7 +113,7 @@ def save_generator(
         save_file(
             {k: v.detach().cpu().contiguous() for k, v in generator.state_dict().items()}, data / "weights.safetensors"
         )
-        description = {"class": type(generator).__name__, "arguments": dict(arguments), "latent": arguments["latent"]}
+        description = {"class": type(generator).__name__, "arguments": dict(arguments)}
         (data / "generator.json").write_text(json.dumps(description, indent=1))
         (data / "README.md").write_text(redact(card))
         mlflow.pyfunc.save_model(
@@ -136,6 +136,7 @@ def _write_code(folder: Path, network: type[nn.Module]) -> Path:
     modules = {
         "served": "pipeline.tracking.served",
         "network": network.__module__,
+        "parts": "pipeline.networks.parts",
         "noise": "pipeline.noise",
         "hashing": "sharding.hashing",
     }

@@ -38,7 +38,7 @@ class Served:
         network = importlib.import_module(f"{__package__}.network")
         self._generator = getattr(network, description["class"])(**description["arguments"]).eval()
         self._generator.load_state_dict(load_file(folder / "weights.safetensors"))
-        self._dimensions = int(description["latent"])
+        self._dimensions = self._generator.seed.latent
 
     def predict(self, table: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame | np.ndarray:
         wanted = (params or {}).get("format", "png")

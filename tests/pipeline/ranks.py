@@ -17,9 +17,12 @@ def config(batch: int) -> Config:
         batch=batch,
         latent=6,
         generator=Generator(width=4, normalisation="group"),
-        discriminator=Discriminator(width=4, normalisation="none"),
+        discriminator=Discriminator(width=4, normalisation="none", spectral_gain=32),
         r1=0.5,
         balance=1.5,
+        augment=("colour", "translation", "cutout"),
+        decay="linear",
+        images=10_000,
         ema_half_life=50,
     )
 

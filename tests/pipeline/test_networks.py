@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from pipeline.networks import article
 from pipeline.networks.dcgan import Discriminator, Generator
 
 
@@ -35,3 +36,26 @@ def test_weights_start_with_the_deviation_of_the_paper() -> None:
     torch.manual_seed(0)
     weights = torch.cat([p.flatten() for n, p in Discriminator(64, 32, "none").named_parameters() if "weight" in n])
     assert weights.std().item() == pytest.approx(0.02, rel=0.02)
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_the_articles_networks_fit_each_other_at_every_size(size: int) -> None:
+    generator, discriminator = (
+        article.Generator(size, 7, 4, "batch", uniform=True),
+        article.Discriminator(size, 4, "batch"),
+    )
+    images = generator(torch.randn(2, 7))
+    assert images.shape == (2, 3, size, size)
+    assert discriminator(images).shape == (2,)
+
+
+def test_the_articles_layers_are_as_it_describes_them_at_64_pixels() -> None:
+    """Four blocks of two convolutions with batch norm after each; 4 x 4 times the last block's filters."""
+    discriminator, generator = article.Discriminator(64, 16, "batch"), article.Generator(64, 100, 16, "batch")
+    convolutions = [m for m in discriminator.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert [m.stride[0] for m in convolutions] == [1, 2] * 4
+    assert [m.out_channels for m in convolutions] == [16, 16, 32, 32, 64, 64, 128, 128]
+    assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in discriminator.modules()) == 8
+    assert generator.dense.out_features == 4 * 4 * 128
+    assert sum(isinstance(m, torch.nn.ConvTranspose2d) for m in generator.modules()) == 4
+    assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in generator.modules()) == 4
