@@ -24,11 +24,13 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from pipeline.checkpoint import Snapshot
 from pipeline.config import Checkpoints, Config, Discriminator, Evaluation, Generator
 from pipeline.networks import dcgan
 from pipeline.place import Place
 from pipeline.worker import work
 from sharding.manifest import Manifest
+from sharding.stores import Folder
 
 LATENT = 100
 WARM_UP = 640  # images
@@ -42,7 +44,7 @@ class Silent:
     def __init__(self) -> None:
         self.paces: list[float] = []
 
-    def checkpoints(self) -> Sequence[Path]:
+    def checkpoints(self) -> Sequence[Folder]:
         return ()
 
     def metrics(self, values: dict[str, float], position: int) -> None:
@@ -53,7 +55,7 @@ class Silent:
 
     def warn(self, words: str, position: int) -> None: ...
 
-    def save(self, folder: Path | None, position: int, scores: dict[str, float]) -> None: ...
+    def save(self, taken: Snapshot) -> None: ...
 
 
 def ours(shards: str, width: int, batch: int, images: int, place: Place) -> float:

@@ -8,10 +8,11 @@ from jobs.drawing import draw
 from jobs.progress import console, progress
 from jobs.training import train_with_progress
 from pipeline import runs as records
-from pipeline.checkpoint import read_header
 from pipeline.config import Config, Launch
+from pipeline.header import read_header
 from sharding.convert import ShardingOptions
 from sharding.errors import UserError
+from sharding.stores import Folder
 from sharding.synthetic import synthesize
 
 STEPS = 4
@@ -21,7 +22,7 @@ SHEET = 64  # generated faces shown at the end
 def run_demo(runs: Path, name: str, faces: int, workers: int, config: Config) -> None:
     """Leaves the data in `runs`/`name`-data and the run in `runs`/`name`. Raises UserError and RunError."""
     source, shards = runs / f"{name}-data" / "faces", runs / f"{name}-data" / "shards"
-    launch = Launch(shards=str(shards), name=name, workers=workers, runs=runs)
+    launch = Launch(shards=str(shards), name=name, workers=str(workers), runs=str(runs))
 
     with cluster(cpus=workers):
         _step(1, f"draw {faces:,} faces as CelebA publishes its own")
@@ -42,7 +43,7 @@ def run_demo(runs: Path, name: str, faces: int, workers: int, config: Config) ->
     _summary(name, runs, source, shards, sheet, checkpoint)
 
 
-def _train(config: Config, launch: Launch) -> Path:
+def _train(config: Config, launch: Launch) -> Folder:
     """The checkpoint of a finished run: of an earlier call, continued from one, or trained now."""
     name = launch.name
     if not records.exists(launch.runs, name):
@@ -50,7 +51,7 @@ def _train(config: Config, launch: Launch) -> Path:
         return records.find_checkpoint(launch.runs, name)
     if records.load(launch.runs, name).config != config:
         raise UserError(f"--name {name}: that run in {launch.runs} was made with other settings; choose another name")
-    kept = records.checkpoints(launch.runs / name)
+    kept = records.checkpoints(Folder(launch.runs) / name)
     if kept and read_header(kept[0]).position >= config.images:
         console.print(f"  reused: run {name}, which is finished (choose another --name to train anew)")
         return kept[0]
@@ -63,7 +64,7 @@ def _step(number: int, words: str) -> None:
     console.print(f"[bold]{number}/{STEPS} {words}[/bold]", soft_wrap=True)
 
 
-def _summary(name: str, runs: Path, source: Path, shards: Path, sheet: Path, checkpoint: Path) -> None:
+def _summary(name: str, runs: Path, source: Path, shards: Path, sheet: Path, checkpoint: Folder) -> None:
     header = read_header(checkpoint)
     scores = ", ".join(f"{name} {value:.4g}" for name, value in header.scores.items())
     lines = [

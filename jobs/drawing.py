@@ -11,12 +11,13 @@ from PIL import Image
 from pipeline.checkpoint import load_faces
 from pipeline.faces import BATCH, grid
 from sharding.errors import UserError
+from sharding.stores import Folder
 
 MOST_COLUMNS = 16
 
 
 def draw(
-    checkpoint: Path, out: Path, count: int, seed: int, device: Literal["cpu", "cuda"], advance: Callable[[int], None]
+    checkpoint: Folder, out: Path, count: int, seed: int, device: Literal["cpu", "cuda"], advance: Callable[[int], None]
 ) -> None:
     """Writes `count` faces to `out`; its suffix says in which form. Raises UserError."""
     if count < 1:

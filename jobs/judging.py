@@ -30,7 +30,7 @@ def evaluate(
             raise UserError(f"--real: {source} holds images; what are they compared with? Give a data set or a folder")
         return judge(source, real, split, extractor=extractor, metrics=metrics, count=count, device=device)
     checkpoint = records.find_checkpoint(runs, source)
-    real = real or records.load(runs, checkpoint.resolve().parent.name).launch.shards
+    real = real or records.load(runs, checkpoint.parent.name).launch.shards
     faces = load_faces(checkpoint, torch.device(device))
     return judge(
         lambda first, number: faces.draw(first, number, Purpose.EVALUATION),

@@ -20,7 +20,7 @@ def describe(config: Config, launch: Launch) -> str:
         config.model_dump_json(indent=2),
         f"run {launch.name} in {launch.runs}, tracked in {launch.tracking}",
         f"data set {launch.shards}: {images:,} images of {manifest.size}x{manifest.size} in the train split",
-        f"{launch.workers} worker(s), each with {each} and {config.batch / launch.workers:g} images per update",
+        f"{launch.workers} worker(s), each with {each} and {config.batch / launch.most_workers:g} images per update",
         f"{config.images:,} images = {config.images / images:.1f} epochs = {updates:,} updates",
         "nothing was started: this is a dry run",
     ]
@@ -31,7 +31,7 @@ def train_with_progress(config: Config, launch: Launch, resume: bool = False) ->
     """Trains on the cluster and shows how far it is. Raises UserError and RunError."""
     plan(config, launch)
     with (
-        cluster(cpus=launch.workers * launch.cpus_per_worker, gpus=launch.workers if launch.gpu else 0),
+        cluster(launch.fewest_workers * launch.cpus_per_worker, launch.fewest_workers if launch.gpu else 0),
         progress("training") as advance,
     ):
 

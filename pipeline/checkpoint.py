@@ -6,107 +6,95 @@ functions of the position, so no generator's state has to be kept.
 """
 
 import hashlib
+import io
+import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.adversarial import Adversaries
 from pipeline.averaging import averaged, recalibrate
-from pipeline.config import Config
 from pipeline.faces import Faces
+from pipeline.header import HEADER, Header, read_header
 from pipeline.networks import dcgan
-from pipeline.runs import HEADER
-from sharding.errors import RunError, UserError
+from sharding.errors import RunError
+from sharding.stores import Folder
 
 STATE = "state.pt"
 
 
-class Header(BaseModel):
-    """`checkpoint.json`."""
+class Snapshot(NamedTuple):
+    """The whole state as it was at a position; training may go on while it is written."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal[1] = 1
-    position: int  # images shown to the discriminator so far
-    config: Config
-    size: int  # pixels
-    data: str  # digest of the data set
-    sha256: str  # of state.pt
-    identity: dict[str, str]  # of the scores: those of different identities cannot be compared
-    scores: dict[str, float]  # of the last evaluation
-
-    def generator_arguments(self) -> dict[str, Any]:
-        knobs = self.config.generator
-        return {
-            "size": self.size,
-            "latent": self.config.latent,
-            "width": knobs.width,
-            "normalisation": knobs.normalisation,
-        }
+    header: Header
+    state: memoryview  # state.pt
 
 
-def save(
-    folder: Path,
-    adversaries: Adversaries,
-    position: int,
-    data: str,
-    identity: dict[str, str],
-    scores: dict[str, float],
-) -> None:
-    """Writes the whole state into the existing `folder`; the header last, so that a folder with one is whole."""
-    torch.save(adversaries.state_dict(), folder / STATE)
+def snapshot(
+    adversaries: Adversaries, position: int, data: str, identity: dict[str, str], scores: dict[str, float]
+) -> Snapshot:
+    """`data`: the data set's digest. `scores`: of an evaluation at this position, in which `identity` was judged."""
+    state = io.BytesIO()
+    torch.save(adversaries.state_dict(), state)
     header = Header(
         position=position,
         config=adversaries.config,
         size=adversaries.size,
         data=data,
-        sha256=_sha256(folder),
         identity=identity,
         scores=scores,
     )
-    (folder / HEADER).write_text(header.model_dump_json(indent=1))
+    return Snapshot(header, state.getbuffer())
 
 
-def read_header(folder: Path) -> Header:
-    """Raises UserError if `folder` holds no checkpoint."""
-    try:
-        return Header.model_validate_json((folder / HEADER).read_bytes())
-    except OSError as e:
-        raise UserError(f"{folder}: no checkpoint here ({HEADER} cannot be read: {e.strerror})") from e
-    except ValidationError as e:
-        problem = e.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise UserError(f"{folder / HEADER}: not a checkpoint of this version ({where}: {problem['msg']})") from e
+def write(folder: str | Path | Folder, taken: Snapshot) -> None:
+    """Leaves the snapshot in `folder`, the header last: a folder that has one is whole. Raises OSError."""
+    folder = _folder(folder)
+    folder.remove(HEADER)  # of a damaged checkpoint of the same position, which would speak for our state
+    folder.write(STATE, taken.state)
+    facts = taken.header.model_dump(mode="json", exclude={"sha256"})
+    folder.write(HEADER, json.dumps(facts | {"sha256": _digest(facts, taken.state)}, indent=1).encode())
 
 
-def restore(folder: Path, adversaries: Adversaries) -> Header:
+def restore(folder: str | Path | Folder, adversaries: Adversaries) -> Header:
     """Puts the state of `folder` into `adversaries`. Raises RunError if the state is damaged."""
+    folder = _folder(folder)
     header = read_header(folder)
-    adversaries.load_state_dict(_state(folder, header, adversaries.place.device))
+    adversaries.load_state_dict(_state(folder, adversaries.place.device))
     return header
 
 
-def load_faces(folder: Path, device: torch.device | None = None, seed: int = 0) -> Faces:
+def load_faces(folder: str | Path | Folder, device: torch.device | None = None, seed: int = 0) -> Faces:
     """The averaged generator of a checkpoint, ready to draw (on the CPU by default)."""
+    folder = _folder(folder)
     header, device = read_header(folder), device or torch.device("cpu")
     average = averaged(dcgan.Generator(**header.generator_arguments()), header.config.batch, half_life=0)
-    average.load_state_dict(_state(folder, header, device)["average"])
+    average.load_state_dict(_state(folder, device)["average"])
     generator = average.module.to(device).to(memory_format=torch.channels_last)
     recalibrate(generator, header.config.latent, device)
     return Faces(generator, header.config.latent, device, seed)
 
 
-def _state(folder: Path, header: Header, device: torch.device) -> dict:
-    if _sha256(folder) != header.sha256:
-        raise RunError(f"{folder / STATE}: damaged (SHA-256 differs from {HEADER}); use an earlier checkpoint")
-    return torch.load(folder / STATE, map_location=device, weights_only=True)
-
-
-def _sha256(folder: Path) -> str:
+def _state(folder: Folder, device: torch.device) -> dict[str, Any]:
+    facts = json.loads(folder.read(HEADER))
     try:
-        with (folder / STATE).open("rb") as f:
-            return hashlib.file_digest(f, "sha256").hexdigest()
-    except OSError as e:
-        raise RunError(f"{folder / STATE}: cannot be read ({e.strerror}); use an earlier checkpoint") from e
+        content = folder.read(STATE)
+    except FileNotFoundError as e:
+        raise RunError(f"{folder / STATE}: it is missing; use an earlier checkpoint") from e
+    if _digest(facts, content) != facts["sha256"]:
+        raise RunError(f"{folder / STATE}: damaged (SHA-256 differs from {HEADER}'s); use an earlier checkpoint")
+    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    return state
+
+
+def _digest(facts: dict[str, Any], state: bytes | memoryview) -> str:
+    """The SHA-256 of the state and of what the header says of it, so that neither can change without the other."""
+    said = {name: fact for name, fact in facts.items() if name != "sha256"}
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    digest.update(state)
+    return digest.hexdigest()
+
+
+def _folder(where: str | Path | Folder) -> Folder:
+    return where if isinstance(where, Folder) else Folder(str(where))

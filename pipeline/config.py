@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Normalisation = Literal["batch", "group", "none"]
 
@@ -45,6 +45,7 @@ class Evaluation(Knobs):
 
     every: int = Field(50_000, gt=0, description="Images between evaluations: a face grid and the scores.")
     count: int = Field(5_000, ge=2, description="Generated images scored at each evaluation.")
+    final_count: int | None = Field(None, ge=2, description="Generated images scored at the end. [default: count]")
     split: Literal["train", "valid", "test"] = Field("train", description="The real images they are compared with.")
     extractor: str = Field("randconv", description="What gives the features that are compared: randconv or inception.")
 
@@ -141,22 +142,51 @@ class Launch(Knobs):
 
     shards: str = Field("shards", description="Folder of the data set, as `raygan shard` wrote it.")
     name: str = Field("auto", pattern=r"^[\w.-]+$", description="Of the run; auto: the preset and the time.")
-    workers: int = Field(1, ge=1, description="Ray Train workers: one GPU each with --gpu, else CPU cores.")
+    workers: Annotated[str, BeforeValidator(str)] = Field(
+        "1",
+        pattern=r"^[1-9]\d*(:[1-9]\d*)?$",
+        description="Ray Train workers: one GPU each with --gpu, else CPU cores. MIN:MAX: as many as find room.",
+    )
     gpu: bool = Field(False, description="A GPU per worker (NCCL) instead of CPUs (gloo).")
     cpus_per_worker: int = Field(1, ge=1, description="CPU cores per worker, which are also its threads.")
     cache: Literal["none", "device"] = Field(
         "none", description="device: keep the whole training split in the GPU's memory, if it fits."
     )
-    runs: Path = Field(Path("runs"), description="Folder of all runs; on a cluster one that every node shares.")
+    runs: Annotated[str, BeforeValidator(str)] = Field(
+        "runs",
+        description="Folder of all runs, shared by all nodes of a cluster; or the URL of one, as s3://BUCKET/RUNS.",
+    )
     tracking: str = Field("local", description="MLflow server's address; local: SQLite and files in --runs.")
     experiment: str = Field("raygan", min_length=1, description="MLflow experiment.")
     max_failures: int = Field(2, ge=0, description="Restarts from the newest checkpoint before the run has failed.")
+    timeout: int = Field(300, ge=1, description="Seconds that workers wait for one that hangs before they start again.")
+    resize_every: int = Field(60, ge=1, description="Seconds between looks for room for more workers, up to MAX.")
+
+    @property
+    def fewest_workers(self) -> int:
+        return int(self.workers.partition(":")[0])
+
+    @property
+    def most_workers(self) -> int:
+        return int(self.workers.rpartition(":")[2])
+
+    @model_validator(mode="after")
+    def _fewest_workers_first(self) -> "Launch":
+        if self.fewest_workers > self.most_workers:
+            raise ValueError(
+                f"--workers {self.workers}: give the fewest first, as {self.most_workers}:{self.fewest_workers}"
+            )
+        return self
 
     def resolved(self, preset: str) -> "Launch":
         """With a name of its own in place of auto, and absolute folders, since workers run in another one."""
         name = f"{preset}-{datetime.now():%Y%m%d-%H%M%S}" if self.name == "auto" else self.name
-        shards = self.shards if "://" in self.shards else str(Path(self.shards).resolve())
-        return self.model_copy(update={"name": name, "shards": shards, "runs": self.runs.resolve()})
+        folders = {field: _absolute(getattr(self, field)) for field in ("shards", "runs")}
+        return self.model_copy(update={"name": name} | folders)
+
+
+def _absolute(location: str) -> str:
+    return location if "://" in location else str(Path(location).resolve())
 
 
 def article() -> Config:

@@ -1,4 +1,4 @@
-"""What the driver leaves in MLflow: a run's origin and data at its start; faces, checkpoint and model at its end."""
+"""What the driver leaves in MLflow: a run's origin and data at its start; its best faces and model at its end."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from pipeline.config import Config, Launch
 from pipeline.runs import Run
 from sharding.errors import UserError
 from sharding.manifest import Manifest
+from sharding.stores import Folder
 
 if TYPE_CHECKING:
-    from pipeline.checkpoint import Header
     from pipeline.faces import Faces
+    from pipeline.header import Header
 
 MODEL = "raygan-faces"  # in the registry
 FACES, COLUMNS = 64, 8
@@ -38,18 +39,18 @@ def finish(run: Run, command: str) -> list[str]:
     """Records what came out of a run that reached its end; returns what the user should know about it."""
     from pipeline import checkpoint
 
-    newest = runs.find_checkpoint(run.launch.runs, run.name)
-    header = checkpoint.read_header(newest)
+    best = runs.find_checkpoint(run.launch.runs, run.name, "best")
+    header = checkpoint.read_header(best)
     identity = ", ".join(f"{name} {fact}" for name, fact in header.identity.items())
     words = tracking.description(command, Manifest.load(run.launch.shards), run.run_id, header.scores, identity)
 
     writer = tracking.Writer(run.tracking, run.run_id, run.spool)
     with tempfile.TemporaryDirectory() as scratch:
         sheet = Path(scratch) / tracking.GRID
-        faces = checkpoint.load_faces(newest)
+        faces = checkpoint.load_faces(best)
         Image.fromarray(faces.sheet(FACES, COLUMNS).numpy()).save(sheet)
         writer.artifact(sheet)
-        writer.artifact(newest, "checkpoints")
+        writer.artifact(_on_disk(best, Path(scratch)), "checkpoints")
         writer.tags({tracking.NOTE: words})
         undelivered = writer.close(CLOSE_SECONDS)
     notes = [
@@ -58,10 +59,20 @@ def finish(run: Run, command: str) -> list[str]:
     return [*notes[: bool(undelivered)], *_registered(run, header, faces, words)]
 
 
+def _on_disk(folder: Folder, scratch: Path) -> Path:
+    """Where the folder lies, or a copy of what lies in a store."""
+    if folder.local is not None:
+        return folder.local
+    copy = Folder(str(scratch / folder.name))
+    for name in folder.list()[0]:
+        copy.write(name, folder.read(name))
+    return scratch / folder.name
+
+
 def _registered(run: Run, header: Header, faces: Faces, card: str) -> list[str]:
-    judged_by = next((name for name in ("fid", *header.scores) if name in header.scores), None)
+    judged_by = header.judged_by()
     if judged_by is None:
-        return ["the last evaluation failed, so the generator was not registered"]
+        return ["no checkpoint has a score, so no generator was registered"]
     try:
         version = tracking.register_generator(
             run.tracking,

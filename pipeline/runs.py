@@ -1,17 +1,24 @@
 """What a run leaves in its folder, and how the next command finds it again.
 
-RUNS/NAME/run.json is ours, written by the driver; the checkpoints beside it are written through Ray Train.
+RUNS/NAME/run.json is written by the driver, RUNS/NAME/checkpoint_POSITION/ by rank 0. RUNS is a folder or the URL of
+one in an object store.
 """
 
+import re
+import time
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.config import Config, Launch
+from pipeline.header import HEADER, best, read_header
 from sharding.errors import UserError
+from sharding.stores import Folder
 
 RECORD = "run.json"
-HEADER = "checkpoint.json"  # written last into a checkpoint's folder, so one that has it is whole
+CHECKPOINT = re.compile(r"checkpoint_\d{12,}")
+Which = Literal["best", "newest"]
 
 
 class Run(BaseModel):
@@ -24,60 +31,82 @@ class Run(BaseModel):
     data: str  # digest of the data set
     tracking: str  # MLflow's URI
     run_id: str  # MLflow's
+    began: float = Field(default_factory=time.time)  # seconds since 1970
+    recorded: int = 0  # images; the end that faces, checkpoint and model were recorded at
 
     @property
     def name(self) -> str:
         return self.launch.name
 
     @property
-    def folder(self) -> Path:
-        return self.launch.runs / self.launch.name
+    def folder(self) -> Folder:
+        return Folder(self.launch.runs) / self.launch.name
 
     @property
     def spool(self) -> Path:
-        """Where writes wait that MLflow has not taken yet."""
-        return self.folder / "spool"
+        """Where writes wait that MLflow has not taken yet: on a disk, whatever the runs are in."""
+        local = self.folder.local
+        return local / "spool" if local else Path("~/.cache/raygan/spools").expanduser() / self.run_id
 
     def save(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f".{RECORD}"
-        temporary.write_text(self.model_dump_json(indent=1))
-        temporary.replace(self.folder / RECORD)
+        self.folder.write(RECORD, self.model_dump_json(indent=1).encode())
 
     def what_remains(self) -> str:
         """What a run that did not reach its end leaves, and how to go on, in words."""
         kept = checkpoints(self.folder)
-        words = f"its last good checkpoint is {kept[0]}" if kept else "it has no checkpoint yet"
+        words = f"its newest checkpoint is {kept[0]}" if kept else "it has no checkpoint yet"
         return f"{words}; continue it with: raygan train --resume {self.name} --runs {self.launch.runs}"
 
 
-def exists(runs: Path, name: str) -> bool:
-    return (runs / name / RECORD).is_file()
+def checkpoint_name(position: int) -> str:
+    return f"checkpoint_{position:012d}"
 
 
-def load(runs: Path, name: str) -> Run:
+def position_of(checkpoint: Folder) -> int:
+    return int(checkpoint.name.removeprefix("checkpoint_"))
+
+
+def exists(runs: str | Path, name: str) -> bool:
+    return (Folder(str(runs)) / name).size(RECORD) is not None
+
+
+def load(runs: str | Path, name: str) -> Run:
     """The run as it was left, in `runs` wherever that lies now. Raises UserError, naming the runs there are."""
+    where = Folder(str(runs))
     try:
-        run = Run.model_validate_json((runs / name / RECORD).read_bytes())
+        run = Run.model_validate_json((where / name).read(RECORD))
+    except ConnectionError as e:
+        raise UserError(f"{where}: the store does not answer ({e})") from e
     except OSError as e:
-        known = ", ".join(sorted(path.parent.name for path in runs.glob(f"*/{RECORD}"))) or "none yet"
-        raise UserError(f"{name}: no such run in {runs} (runs there: {known})") from e
+        known = ", ".join(other for other in where.list()[1] if exists(runs, other)) or "none yet"
+        raise UserError(f"{name}: no such run in {where} (runs there: {known})") from e
     except ValidationError as e:
-        raise UserError(f"{runs / name / RECORD}: not a run of this version ({e.errors()[0]['msg']})") from e
-    return run.model_copy(update={"launch": run.launch.model_copy(update={"runs": runs.resolve()})})
+        raise UserError(f"{where / name / RECORD}: not a run of this version ({e.errors()[0]['msg']})") from e
+    return run.model_copy(update={"launch": run.launch.model_copy(update={"runs": str(where.local or where)})})
 
 
-def checkpoints(run_folder: Path) -> list[Path]:
-    """Newest first: their names sort by position."""
-    return sorted((header.parent for header in run_folder.glob(f"checkpoint_*/{HEADER}")), reverse=True)
+def checkpoint_folders(run_folder: Folder) -> list[Folder]:
+    """Newest first, whether whole or not: their names sort by position."""
+    return [run_folder / name for name in sorted(run_folder.list()[1], reverse=True) if CHECKPOINT.fullmatch(name)]
 
 
-def find_checkpoint(runs: Path, run_or_checkpoint: str) -> Path:
-    """The folder of a checkpoint, given itself or a run's name. Raises UserError."""
-    if (Path(run_or_checkpoint) / HEADER).is_file():
-        return Path(run_or_checkpoint)
-    run = load(runs, run_or_checkpoint)
+def checkpoints(run_folder: Folder) -> list[Folder]:
+    """The whole ones, newest first."""
+    return [folder for folder in checkpoint_folders(run_folder) if folder.size(HEADER) is not None]
+
+
+def find_checkpoint(runs: str | Path, run_or_checkpoint: str | Path, which: Which = "newest") -> Folder:
+    """The folder of a checkpoint, given itself or a run's name. Raises UserError.
+
+    The best is the one with the lowest score (header.py says which); it is the newest where no checkpoint has a score.
+    """
+    itself = Folder(str(run_or_checkpoint))
+    if itself.size(HEADER) is not None:
+        return itself
+    run = load(runs, str(run_or_checkpoint))
     kept = checkpoints(run.folder)
     if not kept:
         raise UserError(f"{run.name}: {run.what_remains()}")
-    return kept[0]
+    if which == "newest":
+        return kept[0]
+    return best((folder, read_header(folder)) for folder in kept) or kept[0]

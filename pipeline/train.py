@@ -1,22 +1,25 @@
 """Ray Train: a configuration becomes a TorchTrainer, its workers run worker.py, and a result comes back."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+import os
+from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from pipeline import recording, runs, tracking
 from pipeline.config import Config, Launch
-from pipeline.desk import Desk, News
+from pipeline.desk import SILENCE, Desk, News, Pulse, Worker
+from pipeline.diagnosis import cause
 from pipeline.relay import relay
 from pipeline.runs import Run
+from pipeline.unchanged import check_unchanged
 from sharding.errors import RunError, UserError
 from sharding.manifest import Manifest
+from sharding.stores import Folder
 
 Progress = Callable[[News], bool | None]  # True stops the run
 
 SIZES = (32, 64, 128, 256)  # pixels that the networks can draw
+CLOSE_SECONDS = 60.0  # for MLflow to take what the workers wrote
+FAILED_CLOSE_SECONDS = 1.0  # the same when the workers are to start again, which is urgent; the spool keeps the rest
 
 
 def plan(config: Config, launch: Launch) -> Manifest:
@@ -27,10 +30,12 @@ def plan(config: Config, launch: Launch) -> Manifest:
             f"{launch.shards}: images of {manifest.size or 'varying'} pixels; "
             f"DCGAN draws {', '.join(map(str, SIZES))}: shard the source again with --size"
         )
-    if config.batch < launch.workers:
+    if config.batch < launch.most_workers:
         raise UserError(
-            f"--batch {config.batch}: {launch.workers} workers cannot share it; give each at least one image"
+            f"--batch {config.batch}: {launch.most_workers} workers cannot share it; give each at least one image"
         )
+    if launch.tracking == "local" and Folder(launch.runs).local is None:
+        raise UserError(f"--runs {launch.runs}: MLflow's SQLite cannot lie there; name a server with --tracking URL")
     for split in {"train", config.evaluation.split}:
         if manifest.samples(split) == 0:
             raise UserError(f"{launch.shards}: no image in the {split} split; shard the source again with it")
@@ -43,17 +48,23 @@ def train(
     """Trains to the end, on the Ray cluster that the caller is connected to. Raises UserError and RunError.
 
     The first SIGINT or SIGTERM stops the run with a checkpoint and KeyboardInterrupt, which says how to go on.
-    With `resume` the run of that name goes on from its newest checkpoint. `command` is recorded as typed.
+    With `resume` the run of that name goes on from its newest checkpoint, or starts if it has none; one that reached
+    its end and is recorded is left as it is. `command` is recorded as typed.
     """
     launch = launch.resolved(config.preset)
     run = _resumed(config, launch) if resume else _created(config, launch, command)
+    say = progress or (lambda news: None)
+    if run.recorded >= config.images:
+        say(News(run.recorded, {}, f"run {run.name} has shown its {run.recorded:,} images; train longer with --images"))
+        return run
     try:
         reached = fit(run, progress)
         if reached < config.images:
             raise KeyboardInterrupt(f"run {run.name} was stopped at {reached:,} images; {run.what_remains()}")
         for words in recording.finish(run, command):
-            if progress is not None:
-                progress(News(config.images, {}, words))
+            say(News(config.images, {}, words))
+        run = run.model_copy(update={"recorded": config.images})
+        run.save()
     except KeyboardInterrupt as e:
         words = str(e) or f"run {run.name} was interrupted; {run.what_remains()}"
         _end(run, "KILLED", words)
@@ -88,6 +99,8 @@ def _resumed(config: Config, launch: Launch) -> Run:
         raise UserError(
             f"{launch.shards}: not the data set of run {run.name} (its digest differs); pass the same shards"
         )
+    if run.recorded >= config.images:
+        return run
     tracking.resume_run(run.tracking, run.run_id)
     run = run.model_copy(update={"config": config, "launch": launch})
     run.save()
@@ -96,41 +109,51 @@ def _resumed(config: Config, launch: Launch) -> Run:
 
 def fit(run: Run, progress: Progress | None) -> int:
     """Trains an existing run from its newest checkpoint; returns the position reached. Raises RunError."""
-    import ray.train
-    from ray.train.torch import TorchTrainer
+    import ray
+    from ray.train import ControllerError, TrainingFailedError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    launch = run.launch
-    desk = ray.remote(num_cpus=0)(Desk).remote()
-    resources = {"CPU": float(launch.cpus_per_worker), "GPU": float(launch.gpu)}
-    trainer = TorchTrainer(
-        _ray_worker,
-        train_loop_config={"run": run.model_dump_json(), "desk": desk},
-        scaling_config=ray.train.ScalingConfig(
-            num_workers=launch.workers, use_gpu=launch.gpu, resources_per_worker=resources
-        ),
-        run_config=ray.train.RunConfig(
-            name=run.name,
-            storage_path=str(launch.runs),
-            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=run.config.checkpoints.keep),
-            failure_config=ray.train.FailureConfig(max_failures=launch.max_failures),
-        ),
-    )
-    try:
-        outcome = relay(trainer.fit, desk, progress).return_value
-    except ray.train.TrainingFailedError as e:
-        raise RunError(f"run {run.name} failed: {_cause(e)}; {run.what_remains()}") from e
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    desk = ray.remote(num_cpus=0, scheduling_strategy=here)(Desk).remote(min(SILENCE, run.launch.timeout / 2))
+    for restarts_left in range(run.launch.max_failures, -1, -1):
+        try:
+            outcome = relay(_trainer(run, desk).fit, desk, progress).return_value
+            break
+        except (TrainingFailedError, ray.exceptions.RayActorError) as e:
+            present, silent = ray.get([desk.present.remote(), desk.silent.remote()])
+            words = cause(e, run, present, silent)
+            # Ray restarts workers; its controller, which does so, is ours to restart.
+            if isinstance(e, ControllerError | ray.exceptions.RayActorError) and restarts_left:
+                ray.get(desk.say.remote(f"Ray Train's controller failed ({words})"))
+                continue
+            raise RunError(f"run {run.name} failed: {words}; {run.what_remains()}") from e
     if isinstance(outcome, str):
         raise RunError(f"run {run.name} failed: {outcome}; {run.what_remains()}")
     return int(outcome)
 
 
-def _cause(error: Exception) -> str:
-    """The first worker's own words, since Ray's message is a traceback."""
-    failures = getattr(error, "worker_failures", None) or {0: getattr(error, "controller_failure", error)}
-    rank, failure = min(failures.items())
-    cause = getattr(failure, "cause", failure)
-    words = " ".join(str(cause).split()) if isinstance(cause, RunError | UserError) else repr(cause)
-    return f"rank {rank}: {words}"
+def _trainer(run: Run, desk: Any) -> Any:
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    launch = run.launch
+    fewest, most = launch.fewest_workers, launch.most_workers
+    return TorchTrainer(
+        _ray_worker,
+        train_loop_config={"run": run.model_dump_json(), "desk": desk},
+        torch_config=TorchConfig(timeout_s=launch.timeout),
+        scaling_config=ScalingConfig(
+            num_workers=most if fewest == most else (fewest, most),
+            elastic_resize_monitor_interval_s=launch.resize_every,
+            use_gpu=launch.gpu,
+            resources_per_worker={"CPU": float(launch.cpus_per_worker), "GPU": float(launch.gpu)},
+        ),
+        run_config=RunConfig(
+            name=run.name,
+            storage_path=str(run.spool.parent / "ray"),  # for a marker only: keeper.py writes the checkpoints
+            failure_config=FailureConfig(max_failures=launch.max_failures),
+        ),
+    )
 
 
 def _ray_worker(job: dict[str, Any]) -> int | str:
@@ -140,73 +163,38 @@ def _ray_worker(job: dict[str, Any]) -> int | str:
     from ray.train.torch import get_device
 
     from pipeline.place import Place
+    from pipeline.session import ClusterSession
     from pipeline.worker import NotFiniteError, work
 
-    run = Run.model_validate_json(job["run"])
+    run, desk = Run.model_validate_json(job["run"]), job["desk"]
     context = ray.train.get_context()
     place = Place(context.get_world_rank(), context.get_world_size(), get_device())
     torch.set_num_threads(run.launch.cpus_per_worker)
-    session = RaySession(run, job["desk"], place.leads)
+    worker = Worker(place.rank, place.world_size, ray.util.get_node_ip_address(), os.getpid())
+    if place.leads:
+        ray.get(desk.enter.remote(worker))
+    pulse = Pulse(lambda: desk.beat.remote(worker))
+    session = ClusterSession(run, place.leads, lambda news: ray.get(desk.post.remote(news)))
+    patience = FAILED_CLOSE_SECONDS
     try:
-        return work(run.config, run.launch.shards, place, session, run.launch.cache)
+        if place.leads:
+            _check_shards(run)
+        reached = work(run.config, run.launch.shards, place, session, run.launch.cache)
+        session.finish()
+        patience = CLOSE_SECONDS
+        return reached
     except NotFiniteError as e:
+        patience = CLOSE_SECONDS
         return str(e)
     finally:
-        session.close()
+        session.close(patience)
+        pulse.end()
+        desk.leave.remote(worker)
 
 
-def _reported(run_folder: Path) -> list[Path]:
-    """The run's checkpoints, newest first, without one that a crash left between its upload and its report.
-
-    Ray would never delete that one; gone on from the one before, the run writes it again and reports it.
-    """
-    import ray.train
-
-    newest = ray.train.get_checkpoint()
-    return [folder for folder in runs.checkpoints(run_folder) if newest and folder.name <= Path(newest.path).name]
-
-
-class RaySession:
-    """The worker's Session on a cluster: checkpoints through Ray, all else from rank 0 to MLflow and the driver."""
-
-    def __init__(self, run: Run, desk: Any, leads: bool) -> None:
-        self.stopping = False
-        self._checkpoints = _reported(run.folder)
-        self._desk = desk
-        self._writer = tracking.Writer(run.tracking, run.run_id, run.spool) if leads else None
-
-    def checkpoints(self) -> Sequence[Path]:
-        return self._checkpoints
-
-    def metrics(self, values: dict[str, float], position: int) -> None:
-        if self._writer is not None:
-            self._writer.metrics(values, position)
-            self._post(News(position, values))
-
-    def warn(self, words: str, position: int) -> None:
-        if self._writer is not None:
-            self._writer.tags({"warning": words})
-            self._post(News(position, {}, words))
-
-    def _post(self, news: News) -> None:
-        import ray
-
-        self.stopping = ray.get(self._desk.post.remote(news))
-
-    def image(self, name: str, image: np.ndarray, position: int) -> None:
-        if self._writer is not None:
-            self._writer.image(name, image, position)
-
-    def save(self, folder: Path | None, position: int, scores: dict[str, float]) -> None:
-        import ray.train
-
-        checkpoint = None if folder is None else ray.train.Checkpoint.from_directory(str(folder))
-        # A score that is not finite would make the run impossible to resume.
-        finite = {name: value for name, value in scores.items() if np.isfinite(value)}
-        ray.train.report(
-            {"position": position} | finite, checkpoint=checkpoint, checkpoint_dir_name=f"checkpoint_{position:012d}"
-        )
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close(recording.CLOSE_SECONDS)
+def _check_shards(run: Run) -> None:
+    where = Folder(run.launch.shards).local
+    if where is not None:  # what comes from a store is compared with its digest when it is copied
+        manifest = Manifest.load(where)
+        for split in {"train", run.config.evaluation.split}:
+            check_unchanged(where, manifest.shards_of(split), run.began)

@@ -5,26 +5,26 @@ loop runs, is tested and is profiled in one plain process.
 """
 
 import math
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 
-from pipeline import checkpoint
+from pipeline import checkpoint, runs
 from pipeline.adversarial import Adversaries
 from pipeline.averaging import recalibrate
+from pipeline.checkpoint import Snapshot
 from pipeline.config import Config
 from pipeline.evaluation.scores import Evaluator
 from pipeline.faces import Faces
 from pipeline.noise import Purpose
 from pipeline.place import Place
 from pipeline.reader import Reader
-from sharding.errors import RunError
+from sharding.errors import RunError, UserError
 from sharding.manifest import Manifest
+from sharding.stores import Folder
 
 GRID_FACES, GRID_COLUMNS = 64, 8
 
@@ -38,7 +38,7 @@ class Session(Protocol):
 
     stopping: bool  # whether the run shall end with a checkpoint, as far as this rank knows
 
-    def checkpoints(self) -> Sequence[Path]:
+    def checkpoints(self) -> Sequence[Folder]:
         """The folders of the run's checkpoints, newest first."""
 
     def metrics(self, values: dict[str, float], position: int) -> None: ...
@@ -48,8 +48,8 @@ class Session(Protocol):
     def warn(self, words: str, position: int) -> None:
         """Tells the user of something that went wrong and did not end the run."""
 
-    def save(self, folder: Path | None, position: int, scores: dict[str, float]) -> None:
-        """Keeps the checkpoint in `folder`. Every rank calls it at the same positions; only rank 0 has a folder."""
+    def save(self, taken: Snapshot) -> None:
+        """Keeps it as the run's newest checkpoint, by and by. Only rank 0 calls it."""
 
 
 def work(config: Config, shards: str, place: Place, session: Session, cache: Literal["none", "device"] = "none") -> int:
@@ -64,15 +64,8 @@ def work(config: Config, shards: str, place: Place, session: Session, cache: Lit
     manifest = Manifest.load(shards)
     assert manifest.size is not None, "train.plan() refuses images that vary in size"
     adversaries = Adversaries(config, manifest.size, place)
-    position = _restore(adversaries, session)
-    evaluator = Evaluator(
-        shards,
-        config.evaluation.split,
-        extractor=config.evaluation.extractor,
-        count=config.evaluation.count,
-        device=place.device,
-    )
-    scores: dict[str, float] = {}
+    position = _restore(adversaries, session, place)
+    evaluator = _evaluator(config, config.evaluation.count, shards, place)
     if position == 0:
         _show(adversaries, session, position)
 
@@ -96,29 +89,58 @@ def work(config: Config, shards: str, place: Place, session: Session, cache: Lit
             adversaries.step(next(batches).images, position)
             before, position = position, position + config.batch
             ends = position >= config.images
+            saves = ends or _passed(config.checkpoints.every, before, position)
+            judges = ends or _passed(config.evaluation.every, before, position)
+            logs = saves or judges or _passed(config.log_every, before, position)
+            scores: dict[str, float] = {}
 
-            if ends or _passed(config.log_every, before, position):
+            if logs:  # at every checkpoint too, so that nothing measured is pending in one
                 measures = adversaries.measures()
                 _refuse_non_finite(measures, position)
                 session.metrics(measures | pace.lap(position, reader.waited), position)
                 stopped = place.any(session.stopping)
-            if ends or _passed(config.evaluation.every, before, position):
+            if judges:
                 with pace.paused():
                     _show(adversaries, session, position)
+                    if ends and config.evaluation.final_count:
+                        evaluator = _evaluator(config, config.evaluation.final_count, shards, place)
                     scores = _score(adversaries, evaluator, session, position)
-            if ends or stopped or _passed(config.checkpoints.every, before, position):
+                stopped = place.any(stopped or session.stopping)  # a search may not like the score
+            if (saves or stopped) and place.leads:
                 with pace.paused():
-                    _save(adversaries, session, position, manifest.digest, evaluator.identity, scores)
+                    session.save(
+                        checkpoint.snapshot(adversaries, position, manifest.digest, evaluator.identity, scores)
+                    )
     return position
 
 
-def _restore(adversaries: Adversaries, session: Session) -> int:
-    """Puts the newest sound checkpoint back and returns its position; 0 if there is none yet."""
+def _evaluator(config: Config, count: int, shards: str, place: Place) -> Evaluator:
+    """Scores of few images and of many are held against the same real images."""
+    knobs = config.evaluation
+    real = max(knobs.count, knobs.final_count or 0)
+    return Evaluator(shards, knobs.split, extractor=knobs.extractor, count=count, real_count=real, device=place.device)
+
+
+def _restore(adversaries: Adversaries, session: Session, place: Place) -> int:
+    """Puts the newest sound checkpoint back and returns its position; 0 if there is none yet.
+
+    Rank 0 chooses: a checkpoint that is written or damaged just now may look different to each rank.
+    """
+    position = place.from_first(_restore_newest(adversaries, session) if place.leads else 0)
+    if position and not place.leads:
+        folder = next((folder for folder in session.checkpoints() if runs.position_of(folder) == position), None)
+        if folder is None:
+            raise RunError(f"rank 0 sees a checkpoint at {position:,} images, rank {place.rank} does not; share --runs")
+        checkpoint.restore(folder, adversaries)
+    return position
+
+
+def _restore_newest(adversaries: Adversaries, session: Session) -> int:
     folders = session.checkpoints()
     for folder in folders:
         try:
             return checkpoint.restore(folder, adversaries).position
-        except RunError as e:
+        except (RunError, UserError) as e:
             session.warn(str(e), 0)
     if folders:
         raise RunError(f"{folders[0].parent}: every checkpoint is damaged; start a new run")
@@ -158,22 +180,6 @@ def _score(adversaries: Adversaries, evaluator: Evaluator, session: Session, pos
         return {}
     session.metrics({f"score/{name}": value for name, value in scores.items()}, position)
     return scores
-
-
-def _save(
-    adversaries: Adversaries,
-    session: Session,
-    position: int,
-    data: str,
-    identity: dict[str, str],
-    scores: dict[str, float],
-) -> None:
-    if not adversaries.place.leads:
-        session.save(None, position, scores)
-        return
-    with tempfile.TemporaryDirectory(prefix="raygan-checkpoint-") as name:
-        checkpoint.save(Path(name), adversaries, position, data, identity, scores)
-        session.save(Path(name), position, scores)
 
 
 class Pace:

@@ -4,7 +4,8 @@ import pytest
 from PIL import Image
 
 from jobs.cli import main
-from pipeline.checkpoint import read_header
+from pipeline.header import read_header
+from sharding.stores import Folder
 
 
 def test_the_demo_does_everything_and_a_second_one_reuses_everything(
@@ -24,7 +25,7 @@ def test_the_demo_does_everything_and_a_second_one_reuses_everything(
     ):
         assert part in said
     newest = tmp_path / "runs" / "demo" / "checkpoint_000000000256"
-    assert read_header(newest).position == 256
+    assert read_header(Folder(str(newest))).position == 256
     assert Image.open(tmp_path / "runs" / "demo" / "faces.png").size == (8 * 66 + 2, 8 * 66 + 2)
     assert (tmp_path / "runs" / "mlflow.db").exists()
 

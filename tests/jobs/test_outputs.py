@@ -20,7 +20,8 @@ from pipeline.place import Place
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of networks that draw 32 pixels; nothing here depends on how well."""
     folder = tmp_path_factory.mktemp("checkpoint")
-    checkpoint.save(folder, Adversaries(smoke(), 32, Place()), 16, data="d", identity={}, scores={})
+    taken = checkpoint.snapshot(Adversaries(smoke(), 32, Place()), 16, data="d", identity={}, scores={})
+    checkpoint.write(folder, taken)
     return folder
 
 

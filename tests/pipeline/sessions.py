@@ -1,10 +1,13 @@
 """A Session in one plain process: the loop without Ray and MLflow."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from pipeline import checkpoint
+from pipeline.checkpoint import Snapshot
+from sharding.stores import Folder
 
 
 class KilledError(Exception):
@@ -24,8 +27,8 @@ class PlainSession:
     def checkpoint(self, position: int) -> Path:
         return self.folder / f"checkpoint_{position:012d}"
 
-    def checkpoints(self) -> Sequence[Path]:
-        return self.earlier
+    def checkpoints(self) -> Sequence[Folder]:
+        return [Folder(str(path)) for path in self.earlier]
 
     def metrics(self, values: dict[str, float], position: int) -> None:
         self.points.append((position, values))
@@ -36,8 +39,7 @@ class PlainSession:
     def warn(self, words: str, position: int) -> None:
         self.warnings.append((position, words))
 
-    def save(self, folder: Path | None, position: int, scores: dict[str, float]) -> None:
-        assert folder is not None
-        shutil.copytree(folder, self.checkpoint(position))
-        if position == self.killed_at:
+    def save(self, taken: Snapshot) -> None:
+        checkpoint.write(self.checkpoint(taken.header.position), taken)
+        if taken.header.position == self.killed_at:
             raise KilledError

@@ -8,22 +8,25 @@ from pipeline.adversarial import Adversaries
 from pipeline.averaging import recalibrate
 from pipeline.config import smoke
 from pipeline.faces import Faces
+from pipeline.header import read_header
 from pipeline.place import Place
 from sharding.errors import RunError, UserError
+from sharding.stores import Folder
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> tuple[Path, Adversaries]:
     adversaries = Adversaries(smoke(), 32, Place())
     adversaries.step(torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8), 0)
-    checkpoint.save(
-        tmp_path, adversaries, 16, data="d1", identity={"extractor": "randconv"}, scores={"fd_randconv": 2.5}
+    taken = checkpoint.snapshot(
+        adversaries, 16, data="d1", identity={"extractor": "randconv"}, scores={"fd_randconv": 2.5}
     )
+    checkpoint.write(tmp_path, taken)
     return tmp_path, adversaries
 
 
 def test_the_header_says_what_the_state_belongs_to(saved: tuple[Path, Adversaries]) -> None:
-    header = checkpoint.read_header(saved[0])
+    header = read_header(Folder(str(saved[0])))
     assert (header.position, header.data, header.size, header.config) == (16, "d1", 32, smoke())
     assert header.scores == {"fd_randconv": 2.5}
 
@@ -43,6 +46,15 @@ def test_the_generator_alone_draws_what_the_trained_one_draws(saved: tuple[Path,
     assert torch.equal(checkpoint.load_faces(folder, torch.device("cpu"), seed=3).draw(0, 4), expected)
 
 
+def test_a_header_that_was_changed_is_refused_although_it_reads_well(saved: tuple[Path, Adversaries]) -> None:
+    folder, adversaries = saved
+    path = folder / "checkpoint.json"
+    path.write_text(path.read_text().replace('"position": 16', '"position": 17'))
+    assert read_header(Folder(str(folder))).position == 17
+    with pytest.raises(RunError, match=r"damaged"):
+        checkpoint.restore(folder, adversaries)
+
+
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
 def test_a_damaged_state_is_refused_by_name(saved: tuple[Path, Adversaries], damage: str) -> None:
     folder, adversaries = saved
@@ -58,7 +70,7 @@ def test_a_damaged_state_is_refused_by_name(saved: tuple[Path, Adversaries], dam
 
 def test_a_folder_without_a_checkpoint_and_one_of_another_version_are_said_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no checkpoint here"):
-        checkpoint.read_header(tmp_path)
+        read_header(Folder(str(tmp_path)))
     (tmp_path / "checkpoint.json").write_text('{"format": 7}')
     with pytest.raises(UserError, match="not a checkpoint of this version"):
-        checkpoint.read_header(tmp_path)
+        read_header(Folder(str(tmp_path)))

@@ -1,11 +1,14 @@
+import math
 from pathlib import Path
 
 import pytest
 
 from pipeline import runs
 from pipeline.config import Launch, smoke
+from pipeline.header import HEADER, Header
 from pipeline.runs import Run
 from sharding.errors import UserError
+from sharding.stores import Folder
 
 
 def record(folder: Path, name: str) -> Run:
@@ -15,11 +18,12 @@ def record(folder: Path, name: str) -> Run:
     return run
 
 
-def checkpointed(folder: Path, name: str, position: int, whole: bool = True) -> Path:
-    path = folder / name / f"checkpoint_{position:012d}"
-    path.mkdir(parents=True)
+def checkpointed(folder: Path, name: str, position: int, whole: bool = True, **scores: float) -> Folder:
+    path = Folder(str(folder / name)) / runs.checkpoint_name(position)
+    path.write("state.pt", b"")
     if whole:
-        (path / runs.HEADER).touch()
+        header = Header(position=position, config=smoke(), size=32, data="d1", identity={}, scores=scores)
+        path.write(HEADER, header.model_dump_json().encode())
     return path
 
 
@@ -32,7 +36,7 @@ def test_a_run_is_found_again_as_it_was(tmp_path: Path) -> None:
 def test_a_folder_of_runs_may_move(tmp_path: Path) -> None:
     record(tmp_path / "here", "a")
     (tmp_path / "here").rename(tmp_path / "there")
-    assert runs.load(tmp_path / "there", "a").folder == tmp_path / "there" / "a"
+    assert runs.load(tmp_path / "there", "a").folder.local == tmp_path / "there" / "a"
 
 
 def test_a_run_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
@@ -52,3 +56,12 @@ def test_the_newest_whole_checkpoint_is_taken(tmp_path: Path) -> None:
     checkpointed(tmp_path, "a", 13_000, whole=False)
     assert runs.find_checkpoint(tmp_path, "a") == newest
     assert runs.find_checkpoint(Path("elsewhere"), str(newest)) == newest
+    assert runs.find_checkpoint(tmp_path, "a", "best") == newest, "none has a score"
+
+
+def test_the_best_checkpoint_is_the_one_with_the_lowest_score(tmp_path: Path) -> None:
+    record(tmp_path, "a")
+    for position, score in ((64, 9.0), (128, 4.0), (192, math.nan), (256, 7.0)):
+        checkpointed(tmp_path, "a", position, fd_randconv=score)
+    assert runs.position_of(runs.find_checkpoint(tmp_path, "a", "best")) == 128
+    assert runs.position_of(runs.find_checkpoint(tmp_path, "a", "newest")) == 256

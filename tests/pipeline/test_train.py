@@ -14,8 +14,10 @@ from mlflow import MlflowClient
 
 from pipeline import checkpoint, runs, tracking
 from pipeline.config import Checkpoints, Config, Evaluation, Launch, smoke
+from pipeline.header import HEADER, read_header
 from pipeline.train import plan, train
 from sharding.errors import UserError
+from sharding.stores import Folder
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +34,13 @@ def launch(shards: Path, place: Path, name: str, workers: int = 2) -> Launch:
     return Launch(shards=str(shards), runs=place, name=name, workers=workers)
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return torch.load(folder / checkpoint.STATE, weights_only=True)
+def weights(folder: Folder) -> dict[str, torch.Tensor]:
+    return torch.load(f"{folder}/{checkpoint.STATE}", weights_only=True)
 
 
 def once_it_has_a_checkpoint(place: Path, name: str, act: Callable[[], None]) -> None:
     def watch() -> None:
-        while not list((place / name).glob(f"checkpoint_*/{runs.HEADER}")):
+        while not list((place / name).glob(f"checkpoint_*/{HEADER}")):
             time.sleep(0.02)
         act()
 
@@ -54,7 +56,7 @@ def stopped(shards: Path, place: Path) -> runs.Run:
         train(config(2048), launch(shards, place, "stopped"), progress=lambda news: seen.append(news.position))
     assert seen == sorted(seen)
     assert 512 <= seen[-1] < 2048
-    assert checkpoint.read_header(runs.find_checkpoint(place, "stopped")).position == seen[-1]
+    assert read_header(runs.find_checkpoint(place, "stopped")).position == seen[-1]
     info = tracking.list_runs(tracking.local_uri(place))[0]
     assert (info.name, info.status) == ("stopped", "KILLED")
     return train(config(2048), launch(shards, place, "stopped"), resume=True)
@@ -76,7 +78,7 @@ def test_a_run_whose_worker_was_killed_ends_bit_identical_to_one_that_was_stoppe
     train(config(2048), launch(shards, place, "killed"))
     assert killed, "the worker was never killed"
     folders = [runs.find_checkpoint(place, name) for name in ("killed", "stopped")]
-    assert [checkpoint.read_header(folder).position for folder in folders] == [2048, 2048]
+    assert [read_header(folder).position for folder in folders] == [2048, 2048]
     torch.testing.assert_close(*map(weights, folders), rtol=0, atol=0)
 
 

@@ -1,0 +1,83 @@
+"""Writes a run's checkpoints while training goes on, and deletes those that are no longer kept."""
+
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_random_exponential
+
+from pipeline import checkpoint, runs
+from pipeline.checkpoint import Snapshot
+from pipeline.header import HEADER, Header, best, read_header
+from sharding.errors import RunError, UserError
+from sharding.stores import Folder
+
+PATIENCE = 300.0  # seconds that an object store may be away
+
+
+def patiently(folder: Folder) -> Retrying:
+    """Tries again while an object store is away. What a disk refuses once, it refuses again."""
+    return Retrying(
+        retry=retry_if_exception_type(OSError),
+        stop=stop_after_attempt(1) if folder.local else stop_after_delay(PATIENCE),
+        wait=wait_random_exponential(0.5, max=10),
+        reraise=True,
+    )
+
+
+class Keeper:
+    """Keeps the newest checkpoints of a run and the best. One is written at a time."""
+
+    def __init__(self, run_folder: Folder, keep: int) -> None:
+        self._folder, self._keep = run_folder, keep
+        self._thread = ThreadPoolExecutor(1, "checkpoints")
+        self._writing: Future[None] | None = None
+
+    def save(self, taken: Snapshot) -> None:
+        """Begins to write it. Raises RunError if the one before, which it waits for, could not be written."""
+        try:
+            self.wait()
+        finally:
+            self._writing = self._thread.submit(self._write, taken)
+
+    def wait(self) -> None:
+        """Until the newest is written. Raises RunError if it could not be."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def close(self) -> None:
+        """Ends the thread once it has written what it was given."""
+        self._thread.shutdown()
+
+    def _write(self, taken: Snapshot) -> None:
+        position = taken.header.position
+        folder = self._folder / runs.checkpoint_name(position)
+        try:
+            patiently(folder)(checkpoint.write, folder, taken)
+            patiently(folder)(self._delete_others, position)
+        except OSError as e:
+            raise RunError(f"{folder}: the checkpoint could not be written ({e.strerror or e})") from e
+
+    def _delete_others(self, position: int) -> None:
+        present = {runs.position_of(folder): folder for folder in runs.checkpoint_folders(self._folder)}
+        headers = {at: header for at, folder in present.items() if (header := _header(folder))}
+        for at in present.keys() - kept(headers.values(), position, self._keep):
+            present[at].remove(HEADER)  # first: without it, what a crash leaves of the rest is no checkpoint
+            present[at].remove_all()
+
+
+def kept(headers: Iterable[Header], position: int, keep: int) -> set[int]:
+    """The positions of the checkpoints that stay once the one at `position` is written.
+
+    Those beyond it are of a future that was given up: they were damaged when the run went on from before them.
+    """
+    past = {header.position: header for header in headers if header.position <= position}
+    chosen = best(past.items())
+    return {*sorted(past)[-keep:], *([] if chosen is None else [chosen])}
+
+
+def _header(folder: Folder) -> Header | None:
+    try:
+        return read_header(folder)
+    except UserError:  # not whole, or damaged
+        return None

@@ -1,0 +1,43 @@
+"""A driver of its own, to be killed: `python -m tests.faults.driver ADDRESS CONFIG LAUNCH [resume]`, as `raygan train`.
+
+CONFIG and LAUNCH are JSON. What the user would be told goes to stderr; the exit status is that of `raygan`.
+"""
+
+import logging
+import os
+import sys
+
+import ray
+
+from pipeline import train as training
+from pipeline.config import Config, Launch
+from pipeline.desk import News
+from sharding.errors import RunError, UserError
+from tests.faults import steps
+
+
+def say(news: News) -> None:
+    if news.words:
+        print(news.words, file=sys.stderr, flush=True)
+
+
+def main(address: str, config: str, launch: str, resume: bool) -> int:
+    variables = {name: os.environ[name] for name in (steps.LOG, steps.INSIDE, "FSSPEC_S3") if name in os.environ}
+    ray.init(address, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": variables})
+    training._ray_worker = steps.logged_worker
+    try:
+        training.train(Config.model_validate_json(config), Launch.model_validate_json(launch), resume, say)
+        return 0
+    except UserError as e:
+        print(e, file=sys.stderr)
+        return 2
+    except RunError as e:
+        print(e, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as e:
+        print(e, file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:4], resume=sys.argv[4:] == ["resume"]))

@@ -1,0 +1,111 @@
+"""An S3 server on loopback (moto) behind a proxy that can refuse, dawdle, and cut connections."""
+
+import asyncio
+import json
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from sharding.stores import Folder
+
+Manners = Literal["well", "refuses", "slow", "cuts"]
+SLOW = 20_000  # bytes per second, per connection
+
+
+class Proxy:
+    """Listens on `port` and passes on to `target`, with changing manners."""
+
+    def __init__(self, target: int) -> None:
+        self.port, self._target, self._manners = free_port(), target, "well"
+        threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True).start()
+
+    def behave(self, manners: str) -> None:
+        self._manners = manners
+
+    async def _serve(self) -> None:
+        async with await asyncio.start_server(self._accept, "127.0.0.1", self.port) as server:
+            await server.serve_forever()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._manners == "refuses":
+            writer.transport.abort()
+            return
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
+
+    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(16_384):
+                if self._manners == "refuses" or (self._manners == "cuts" and random.random() < 0.5):
+                    sink.transport.abort()
+                    return
+                if self._manners == "slow":
+                    await asyncio.sleep(len(data) / SLOW)
+                sink.write(data)
+                await sink.drain()
+            sink.close()
+        except OSError:
+            sink.transport.abort()
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@contextmanager
+def behind_a_proxy(folder: Path) -> Iterator[tuple[Proxy, dict[str, str]]]:
+    """A proxy before an empty bucket `runs`, and the environment in which s3:// leads there."""
+    port = free_port()
+    command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
+    with (folder / "store.log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/moto-api/")
+        proxy = Proxy(port)
+        settings = {"endpoint_url": f"http://127.0.0.1:{proxy.port}", "key": "testing", "secret": "testing"}
+        settings |= {"client_kwargs": {"region_name": "eu-central-1"}, "config_kwargs": {"connect_timeout": 5}}
+        _here(settings).mkdir("runs")
+        yield proxy, {"FSSPEC_S3": json.dumps(settings)}
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _here(settings: dict[str, object]) -> object:
+    import fsspec
+    import s3fs
+
+    fsspec.config.conf["s3"] = settings
+    s3fs.S3FileSystem.clear_instance_cache()
+    return s3fs.S3FileSystem()
+
+
+def _wait_for(address: str) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(address, timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def download(source: Folder, into: Path) -> None:
+    """Copies a folder, with the folders in it."""
+    files, folders = source.list()
+    for name in files:
+        Folder(str(into)).write(name, source.read(name))
+    for name in folders:
+        download(source / name, into / name)

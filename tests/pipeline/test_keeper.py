@@ -1,0 +1,75 @@
+"""What is kept of a run, and what happens to a checkpoint that cannot be written."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from pipeline import runs
+from pipeline.checkpoint import Snapshot
+from pipeline.config import smoke
+from pipeline.header import Header, best
+from pipeline.keeper import Keeper, kept
+from sharding.errors import RunError
+from sharding.stores import Folder
+
+
+def header(position: int, score: float | None = None, extractor: str = "randconv") -> Header:
+    scores = {} if score is None else {f"kid_{extractor}": 0.0, f"fd_{extractor}": score}
+    return Header(position=position, config=smoke(), size=32, data="", identity={"by": extractor}, scores=scores)
+
+
+def test_the_newest_and_the_best_stay() -> None:
+    run = [header(1, 9.0), header(2, 3.0), header(3, 5.0), header(4), header(5, 4.0)]
+    assert kept(run, position=5, keep=2) == {2, 4, 5}
+    assert kept(run, position=5, keep=4) == {2, 3, 4, 5}
+    assert kept([header(1), header(2)], position=2, keep=1) == {2}
+
+
+def test_a_missing_score_and_one_that_is_not_finite_are_never_the_best() -> None:
+    assert kept([header(1, 7.0), header(2, math.nan), header(3, -math.inf), header(4)], 4, keep=1) == {1, 4}
+
+
+def test_scores_of_another_identity_are_not_compared() -> None:
+    run = [header(1, 0.1, "other"), header(2, 8.0), header(3, 9.0)]
+    assert kept(run, position=3, keep=1) == {2, 3}
+
+
+def test_fid_decides_where_there_is_one() -> None:
+    def judged(position: int, fid: float, kid: float) -> tuple[int, Header]:
+        return position, header(position).model_copy(update={"scores": {"kid": kid, "fid": fid}})
+
+    assert best([judged(1, fid=20.0, kid=0.1), judged(2, fid=10.0, kid=0.9)]) == 2
+
+
+def test_what_lies_beyond_the_position_was_given_up() -> None:
+    assert kept([header(1), header(2), header(9, 0.0)], position=2, keep=2) == {1, 2}
+
+
+def snapshot(position: int, score: float) -> Snapshot:
+    return Snapshot(header(position, score), memoryview(b"state"))
+
+
+def test_a_keeper_leaves_on_disk_what_is_kept_and_nothing_of_killed_writers(tmp_path: Path) -> None:
+    killed = Folder(str(tmp_path)) / runs.checkpoint_name(2)
+    killed.write(".state.pt.0123.tmp", b"half")
+    keeper = Keeper(Folder(str(tmp_path)), keep=2)
+    for position, score in ((1, 1.0), (3, 5.0), (4, 6.0), (5, 7.0)):
+        keeper.save(snapshot(position, score))
+    keeper.wait()
+    keeper.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [runs.checkpoint_name(at) for at in (1, 4, 5)]
+    assert runs.position_of(runs.checkpoints(Folder(str(tmp_path)))[0]) == 5
+
+
+def test_a_checkpoint_that_cannot_be_written_is_said_and_the_next_one_is_written(tmp_path: Path) -> None:
+    keeper = Keeper(Folder(str(tmp_path / "run")), keep=1)
+    (tmp_path / "run").touch()  # a file where the folder should be
+    keeper.save(snapshot(1, 1.0))
+    with pytest.raises(RunError, match=r"checkpoint_000000000001: the checkpoint could not be written"):
+        keeper.wait()
+    (tmp_path / "run").unlink()
+    keeper.save(snapshot(2, 1.0))
+    keeper.wait()
+    keeper.close()
+    assert runs.position_of(runs.checkpoints(Folder(str(tmp_path / "run")))[0]) == 2
