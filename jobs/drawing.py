@@ -10,6 +10,7 @@ from PIL import Image
 
 from pipeline.checkpoint import load_faces
 from pipeline.faces import BATCH, grid
+from pipeline.header import read_header
 from sharding.errors import UserError
 from sharding.stores import Folder
 
@@ -17,14 +18,25 @@ MOST_COLUMNS = 16
 
 
 def draw(
-    checkpoint: Folder, out: Path, count: int, seed: int, device: Literal["cpu", "cuda"], advance: Callable[[int], None]
+    checkpoint: Folder,
+    out: Path,
+    count: int,
+    seed: int,
+    device: Literal["cpu", "cuda"],
+    advance: Callable[[int], None],
+    attributes: tuple[str, ...] = (),
 ) -> None:
-    """Writes `count` faces to `out`; its suffix says in which form. Raises UserError."""
+    """Writes `count` faces to `out`; its suffix says in which form. Raises UserError.
+
+    All have the `attributes` named, and not those named with a minus before them.
+    """
     if count < 1:
         raise UserError(f"--count {count}: at least one face")
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no GPU on this machine; leave it out")
+    wanted = _wanted(attributes, read_header(checkpoint).config.attributes)
     faces = load_faces(checkpoint, torch.device(device), seed)
+    faces.wanted = wanted
 
     def batches() -> Iterator[torch.Tensor]:
         for first in range(0, count, BATCH):
@@ -45,6 +57,14 @@ def draw(
             _write_files(out, batches())
     except OSError as e:
         raise UserError(f"{out}: cannot be written ({e.strerror}); choose another place") from e
+
+
+def _wanted(names: tuple[str, ...], known: tuple[str, ...]) -> dict[int, bool]:
+    for name in names:
+        if name.removeprefix("-") not in known:
+            conditioned = f"was trained with --attributes {','.join(known)}" if known else "was trained without any"
+            raise UserError(f"--attributes {name}: this generator {conditioned}")
+    return {known.index(name.removeprefix("-")): not name.startswith("-") for name in names}
 
 
 def _write_files(folder: Path, batches: Iterator[torch.Tensor]) -> None:

@@ -17,7 +17,7 @@ from pipeline.adversarial import Adversaries
 from pipeline.averaging import averaged, recalibrate
 from pipeline.faces import Faces
 from pipeline.header import HEADER, Header, read_header
-from pipeline.networks import dcgan
+from pipeline.networks import build
 from sharding.errors import RunError
 from sharding.stores import Folder
 
@@ -69,11 +69,12 @@ def load_faces(folder: str | Path | Folder, device: torch.device | None = None, 
     """The averaged generator of a checkpoint, ready to draw (on the CPU by default)."""
     folder = _folder(folder)
     header, device = read_header(folder), device or torch.device("cpu")
-    average = averaged(dcgan.Generator(**header.generator_arguments()), header.config.batch, half_life=0)
+    config = header.config
+    average = averaged(build.generator(config, header.size), config.batch, half_life=0)
     average.load_state_dict(_state(folder, device)["average"])
     generator = average.module.to(device).to(memory_format=torch.channels_last)
-    recalibrate(generator, header.config.latent, device)
-    return Faces(generator, header.config.latent, device, seed)
+    recalibrate(generator, config.latent_dimensions, device)
+    return Faces(generator, config.latent_dimensions, device, seed)
 
 
 def _state(folder: Folder, device: torch.device) -> dict[str, Any]:

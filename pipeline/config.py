@@ -3,11 +3,21 @@
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Normalisation = Literal["batch", "group", "none"]
+Augmentation = Literal["colour", "translation", "cutout"]
+
+
+def _at_commas(value: Any) -> Any:
+    """On a command line a list is typed as one word: Smiling,Male."""
+    words = [value] if isinstance(value, str) else value
+    return [part for word in words for part in word.split(",") if part]
+
+
+AtCommas = BeforeValidator(_at_commas)
 
 
 class Knobs(BaseModel):
@@ -71,7 +81,9 @@ class Config(Knobs):
     sync_batch_norm: bool = Field(False, description="Batch normalisation over all workers' images; GPUs only.")
     latent: int = Field(100, ge=1, le=4096, description="Dimensions of the latent vector.")
     latent_distribution: Literal["normal", "uniform"] = Field("normal", description="Standard normal, or in [-1, 1].")
-    attributes: tuple[str, ...] = Field((), description="Attributes of the data set that faces are conditioned on.")
+    attributes: Annotated[tuple[str, ...], AtCommas] = Field(
+        (), description="Attributes of the data set that faces are conditioned on, as Smiling,Male."
+    )
 
     loss: Literal["bce", "hinge", "least-squares", "relativistic", "wasserstein", "mmd"] = Field(
         "bce", description="bce: the article's, real = 1, fake = 0, non-saturating; mmd: repulsive and bounded."
@@ -86,8 +98,8 @@ class Config(Knobs):
         0.0, ge=0, description="Weight of the penalty on gradients unlike 1 between real images and fakes; 0 is off."
     )
     penalty_every: int = Field(4, ge=1, description="Discriminator updates per penalty (lazy regularisation).")
-    augment: tuple[Literal["colour", "translation", "cutout"], ...] = Field(
-        (), description="How real images and fakes are changed before they are judged (DiffAugment)."
+    augment: Annotated[tuple[Augmentation, ...], AtCommas] = Field(
+        (), description="Changes to images before they are judged (DiffAugment): colour,translation,cutout."
     )
     flip: bool = Field(False, description="Mirror half of the real images.")
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from pipeline.networks.parts import Seed
 from pipeline.noise import Purpose, latents
 
 BATCH = 256
@@ -13,6 +14,7 @@ class Faces:
 
     def __init__(self, network: nn.Module, latent: int, device: torch.device, seed: int = 0) -> None:
         self.network, self.latent, self.device, self.seed = network.eval(), latent, device, seed
+        self.wanted: dict[int, bool] = {}  # attributes, by their place among the generator's, that all faces shall have
 
     @torch.no_grad()
     def draw(self, first: int, count: int, purpose: Purpose = Purpose.FACES) -> Tensor:
@@ -20,9 +22,17 @@ class Faces:
         parts = []
         for start in range(first, first + count, BATCH):
             noise = latents(self.seed, purpose, start, min(BATCH, first + count - start), self.latent)
-            images = self.network(noise.to(self.device))
+            images = self._drawn(noise.to(self.device))
             parts.append(images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu())
         return torch.cat(parts)
+
+    def _drawn(self, noise: Tensor) -> Tensor:
+        if not self.wanted:
+            return self.network(noise)
+        attributes = next(part for part in self.network.modules() if isinstance(part, Seed)).picked(noise)
+        for place, has in self.wanted.items():
+            attributes[:, place] = has
+        return self.network(noise, attributes)
 
     def sheet(self, count: int, columns: int) -> Tensor:
         """The first `count` faces in rows, as uint8 [height, width, 3]: always the same latents."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -29,15 +29,6 @@ class Header(BaseModel):
     sha256: str = ""  # of state.pt and of all else here
     identity: dict[str, str]  # of the scores: those of different identities cannot be compared
     scores: dict[str, float]  # of an evaluation at this position; empty if there was none
-
-    def generator_arguments(self) -> dict[str, Any]:
-        knobs = self.config.generator
-        return {
-            "size": self.size,
-            "latent": self.config.latent,
-            "width": knobs.width,
-            "normalisation": knobs.normalisation,
-        }
 
     def judged_by(self) -> str | None:
         """The name of the score that decides which checkpoint is best; None without a finite score. Lower is better."""

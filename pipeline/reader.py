@@ -164,6 +164,24 @@ def sequential(folder: str, split: str, first: int, count: int, batch: int) -> I
         shards.close()
 
 
+def attribute_rows(folder: str, names: Sequence[str], count: int) -> Tensor:
+    """The attributes of `count` training images spread evenly over the data set, as uint8 0 or 1 [count, names].
+
+    Raises UserError for an attribute that the data set does not have.
+    """
+    shards = Shards(folder, "train")
+    columns = _columns(names, shards.manifest.attributes)
+    try:
+        ends = shards.counts.cumsum()
+        chosen = np.arange(count) * int(ends[-1]) // count
+        shard = np.searchsorted(ends, chosen, side="right")
+        row = chosen - (ends - shards.counts)[shard]
+        values = shards.attributes(shard.astype(np.int32), row.astype(np.int32))
+    finally:
+        shards.close()
+    return torch.from_numpy(values[:, columns])
+
+
 def _columns(wanted: Sequence[str], known: tuple[str, ...]) -> list[int]:
     for name in wanted:
         if name not in known:

@@ -70,6 +70,8 @@ def _on_disk(folder: Folder, scratch: Path) -> Path:
 
 
 def _registered(run: Run, header: Header, faces: Faces, card: str) -> list[str]:
+    from pipeline.networks import build
+
     judged_by = header.judged_by()
     if judged_by is None:
         return ["no checkpoint has a score, so no generator was registered"]
@@ -79,7 +81,7 @@ def _registered(run: Run, header: Header, faces: Faces, card: str) -> list[str]:
             run.run_id,
             MODEL,
             faces.network,
-            header.generator_arguments(),
+            build.generator_arguments(header.config, header.size),
             header.position,
             header.scores,
             judged_by,

@@ -34,6 +34,12 @@ def plan(config: Config, launch: Launch) -> Manifest:
         raise UserError(
             f"--batch {config.batch}: {launch.most_workers} workers cannot share it; give each at least one image"
         )
+    if config.sync_batch_norm and not launch.gpu:
+        raise UserError("--sync-batch-norm: torch has it for GPUs only; leave it out, or train with --gpu")
+    for name in config.attributes:
+        if name not in manifest.attributes:
+            known = ", ".join(manifest.attributes) or "none"
+            raise UserError(f"--attributes {name}: not in {launch.shards}, which has {known}")
     if launch.tracking == "local" and Folder(launch.runs).local is None:
         raise UserError(f"--runs {launch.runs}: MLflow's SQLite cannot lie there; name a server with --tracking URL")
     for split in {"train", config.evaluation.split}:
@@ -162,6 +168,7 @@ def _ray_worker(job: dict[str, Any]) -> int | str:
     import torch
     from ray.train.torch import get_device
 
+    from pipeline.gauges import Gauges
     from pipeline.place import Place
     from pipeline.session import ClusterSession
     from pipeline.worker import NotFiniteError, work
@@ -174,7 +181,13 @@ def _ray_worker(job: dict[str, Any]) -> int | str:
     if place.leads:
         ray.get(desk.enter.remote(worker))
     pulse = Pulse(lambda: desk.beat.remote(worker))
-    session = ClusterSession(run, place.leads, lambda news: ray.get(desk.post.remote(news)))
+    gauges = Gauges(run.name)
+
+    def post(news: News) -> bool:
+        gauges.show(news)
+        return bool(ray.get(desk.post.remote(news)))
+
+    session = ClusterSession(run, place.leads, post)
     patience = FAILED_CLOSE_SECONDS
     try:
         if place.leads:

@@ -19,9 +19,10 @@ from pipeline.checkpoint import Snapshot
 from pipeline.config import Config
 from pipeline.evaluation.scores import Evaluator
 from pipeline.faces import Faces
+from pipeline.networks.parts import ROWS
 from pipeline.noise import Purpose
 from pipeline.place import Place
-from pipeline.reader import Reader
+from pipeline.reader import Reader, attribute_rows
 from sharding.errors import RunError, UserError
 from sharding.manifest import Manifest
 from sharding.stores import Folder
@@ -63,7 +64,8 @@ def work(config: Config, shards: str, place: Place, session: Session, cache: Lit
     # ---- the data set, the networks, and where an earlier attempt got to
     manifest = Manifest.load(shards)
     assert manifest.size is not None, "train.plan() refuses images that vary in size"
-    adversaries = Adversaries(config, manifest.size, place)
+    rows = attribute_rows(shards, config.attributes, ROWS) if config.attributes else None
+    adversaries = Adversaries(config, manifest.size, place, rows)
     position = _restore(adversaries, session, place)
     evaluator = _evaluator(config, config.evaluation.count, shards, place)
     if position == 0:
@@ -80,13 +82,15 @@ def work(config: Config, shards: str, place: Place, session: Session, cache: Lit
         position=position,
         device=place.device,
         flip=config.flip,
+        attributes=config.attributes,
         window=config.window,
         cache=cache,
     ) as reader:
         batches, pace = iter(reader), Pace(position)
         stopped = False
         while position < config.images and not stopped:
-            adversaries.step(next(batches).images, position)
+            batch = next(batches)
+            adversaries.step(batch.images, position, batch.attributes)
             before, position = position, position + config.batch
             ends = position >= config.images
             saves = ends or _passed(config.checkpoints.every, before, position)
@@ -160,8 +164,8 @@ def _refuse_non_finite(measures: dict[str, float], position: int) -> None:
 
 def _averaged_faces(adversaries: Adversaries) -> Faces:
     config, device = adversaries.config, adversaries.place.device
-    recalibrate(adversaries.average, config.latent, device)
-    return Faces(adversaries.average, config.latent, device, config.seed)
+    recalibrate(adversaries.average, config.latent_dimensions, device)
+    return Faces(adversaries.average, config.latent_dimensions, device, config.seed)
 
 
 def _show(adversaries: Adversaries, session: Session, position: int) -> None:
