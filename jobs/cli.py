@@ -8,7 +8,7 @@ from cyclopts import CycloptsError
 from pydantic import ValidationError
 
 from jobs.app import app
-from jobs.commands import cluster, runs, shards  # noqa: F401  (importing them adds their commands)
+from jobs.commands import cluster, runs, shards, tune  # noqa: F401  (importing them adds their commands)
 from jobs.progress import console
 from sharding.errors import RunError, UserError
 

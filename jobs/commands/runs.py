@@ -26,6 +26,9 @@ def train(
         str | None,
         Parameter(help="Name of a run to continue from its newest checkpoint; auto: that of --name, if it was begun."),
     ] = None,
+    config_file: Annotated[
+        Path | None, Parameter(name="--config", help="YAML or JSON file of the knobs, as `raygan tune` leaves one.")
+    ] = None,
     dry_run: Annotated[
         bool, Parameter(help="Print the configuration and the plan; start nothing.", negative="")
     ] = False,
@@ -34,7 +37,8 @@ def train(
 ) -> None:
     """Train a GAN on a data set, on the Ray cluster at RAY_ADDRESS or else on this machine.
 
-    The knobs take their values from --preset (or, with --resume, from the run), then from their own flags.
+    The knobs take their values from --preset (or, with --resume, from the run), then from --config, then from their
+    own flags.
     The defaults shown are those of --preset radford.
     """
     from jobs.training import describe, train_with_progress

@@ -1,0 +1,56 @@
+"""Many trials in, the best configuration out: `raygan tune`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from pydantic import BeforeValidator, Field
+
+from jobs.app import app, say
+from jobs.commands.runs import KNOBS, PLACE
+from pipeline.config import Config, Launch
+from pipeline.tuning.search import Options
+
+
+class TrialLaunch(Launch):
+    """A Launch whose workers are those of each trial."""
+
+    workers: Annotated[str, BeforeValidator(str), Parameter(name="--workers-per-trial")] = Field(
+        "1", pattern=r"^[1-9]\d*$", description="Workers of a trial: one GPU each with --gpu, else CPU cores."
+    )
+
+
+@app.command
+def tune(
+    *,
+    resume: Annotated[str | None, Parameter(help="Name of a search to go on with; no trial is repeated.")] = None,
+    vary: Annotated[
+        list[str] | None,
+        Parameter(
+            help="FIELD=LOW:HIGH, FIELD=LOW:HIGH:log or FIELD=VALUE,VALUE, once per field."
+            " [default: both learning rates and the balance]",
+            negative_iterable="",
+        ),
+    ] = None,
+    space: Annotated[Path | None, Parameter(help="YAML file of the same: {FIELD: TEXT or {low, high, log}}.")] = None,
+    config_file: Annotated[Path | None, Parameter(name="--config", help="File of what all trials share.")] = None,
+    dry_run: Annotated[bool, Parameter(help="Print the plan; start nothing.", negative="")] = False,
+    options: Annotated[Options, Parameter(name="*", group="How it searches")] = Options(),  # noqa: B008
+    launch: Annotated[TrialLaunch, PLACE] = TrialLaunch(),  # noqa: B008
+    config: Annotated[Config, KNOBS] = Config(),  # noqa: B008
+) -> None:
+    """Search learning rates, balance or any other setting of `raygan train`: many trials side by side on the cluster.
+
+    All trials share the knobs below, except for what varies. The best configuration is left as a file for
+    `raygan train --config`. A search that was stopped or killed goes on with --resume.
+    """
+    from jobs.tuning import describe, planned, report, tune_with_table
+
+    search = planned(resume, vary or [], space, options, launch, config)
+    if dry_run:
+        print(f"{describe(search)}\nnothing was started: this is a dry run")
+        return
+    found = tune_with_table(search)
+    for line in report(search, found):
+        print(line)
+    say(f"search {search.name} is finished", f"raygan train --config {found.best} --shards {search.launch.shards}")

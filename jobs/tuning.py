@@ -1,0 +1,205 @@
+"""`raygan tune` around pipeline/tuning: the cluster, the live table, the words at the end."""
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.live import Live
+from rich.table import Table
+
+from jobs.cluster import cluster
+from jobs.defaults import read_mapping
+from jobs.progress import LOG_SECONDS, console
+from pipeline import runs
+from pipeline.config import Config, Launch
+from pipeline.train import plan
+from pipeline.tuning import search as searches
+from pipeline.tuning.conductor import Conductor, Standing
+from pipeline.tuning.findings import Findings
+from pipeline.tuning.plots import short
+from pipeline.tuning.search import Options, Search
+from pipeline.tuning.space import DEFAULT, Space, parse, words
+from sharding.errors import UserError
+
+CHANGEABLE = {"trials", "finalists", "seeds", "concurrent"}  # when a search is resumed
+ROWS = 20  # of the live table; all running trials are shown, and of the others the best
+STYLES = {"running": "bold", "finished": "green", "stopped": "dim", "failed": "red", "interrupted": "yellow"}
+
+
+def planned(
+    resume: str | None, vary: Sequence[str], space: Path | None, options: Options, launch: Launch, config: Config
+) -> Search:
+    """The search that the command line asks for, new or resumed. Raises UserError."""
+    if resume:
+        return _resumed(searches.load(launch.runs, resume), bool(vary or space), options, launch, config)
+    launch = Launch.model_validate(launch.model_dump()).resolved(f"tune-{config.preset}")
+    manifest = plan(config, launch)
+    if searches.exists(launch.runs, launch.name) or runs.exists(launch.runs, launch.name):
+        raise UserError(
+            f"--name {launch.name}: there is one of that name in {launch.runs}; "
+            f"go on with --resume {launch.name} or choose another name"
+        )
+    return searches.plan(config, launch, _space_of(vary, space), options, manifest.digest)
+
+
+def _resumed(before: Search, varied: bool, options: Options, launch: Launch, config: Config) -> Search:
+    kept = before.options.model_dump(exclude=CHANGEABLE)
+    changed = [f"--{name.replace('_', '-')}" for name, value in kept.items() if getattr(options, name) != value]
+    changed += ["--vary"] if varied else []
+    changed += ["a setting of the trials"] if config != before.config else []
+    if changed:
+        raise UserError(f"{changed[0]}: search {before.name} keeps what it was started with; leave it out")
+    launch = Launch.model_validate(launch.model_dump() | {"name": before.name}).resolved(config.preset)
+    if plan(config, launch).digest != before.data:
+        raise UserError(f"{launch.shards}: not the data set of search {before.name} (its digest differs)")
+    return before.model_copy(update={"options": options, "launch": launch})
+
+
+def _space_of(vary: Sequence[str], file: Path | None) -> Space:
+    given: dict[str, Any] = {} if file is None else read_mapping(file, "--space")
+    for text in vary:
+        field, equals, values = text.partition("=")
+        if not equals:
+            raise UserError(f"--vary {text}: give FIELD=LOW:HIGH or FIELD=VALUE,VALUE")
+        given[field.replace("-", "_")] = values
+    return parse(given) if given else DEFAULT
+
+
+def describe(search: Search) -> str:
+    """The plan in words."""
+    options, config = search.options, search.config
+    rungs = search.rungs
+    stops = "every trial runs to its end"
+    if rungs:
+        at = [f"{rungs.first * rungs.reduction**k:,}" for k in range(rungs.passed(config.images - 1))]
+        stops = f"one in {rungs.reduction} goes on after each rung, at {', '.join(at)} images"
+    finals = options.finalists * (options.seeds - 1)
+    lines = [
+        f"search {search.name} in {search.folder}, tracked in {search.launch.tracking}",
+        f"{search.count} trials of {config.images:,} images at most, proposed by {options.search}; {stops}",
+        f"then the best {options.finalists} with {options.seeds} seeds each: {finals} more" if finals else "no finals",
+        *(f"  {text}" for text in words(search.space)),
+    ]
+    return "\n".join(lines)
+
+
+def tune_with_table(search: Search) -> Findings:
+    """Runs the search on the cluster and shows how it stands. Raises UserError and RunError."""
+    launch = search.launch
+    _say(describe(search))
+    with (
+        cluster(cpus=search.workers * launch.cpus_per_worker, gpus=search.workers if launch.gpu else 0),
+        _shown() as show,
+    ):
+        from pipeline.tuning.tune import search_all  # imports Ray, which the cluster prepares for
+
+        return search_all(search, show, _say, command=shlex.join(["raygan", *sys.argv[1:]]))
+
+
+def _say(words: str) -> None:
+    console.print(words, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[Conductor], None]]:
+    """On a terminal a table that stays in place, in a log a line per running trial now and then."""
+    said = 0
+
+    def say_new(conductor: Conductor) -> None:
+        nonlocal said
+        for text in conductor.words[said:]:
+            console.print(text, style="yellow", markup=False, soft_wrap=True)
+        said = len(conductor.words)
+
+    if console.is_terminal:
+        with Live(console=console, refresh_per_second=2, transient=False) as live:
+
+            def update(conductor: Conductor) -> None:
+                say_new(conductor)
+                live.update(table(conductor))
+
+            yield update
+        return
+
+    shown = time.monotonic()
+    ended: set[str] = set()
+
+    def log(conductor: Conductor) -> None:
+        nonlocal shown
+        say_new(conductor)
+        standings = list(conductor.standings.values())
+        due = time.monotonic() - shown >= LOG_SECONDS
+        for standing in standings:
+            if (standing.state == "running" and due) or (standing.state != "running" and standing.name not in ended):
+                _say("  ".join(_cells(conductor, standing)))
+            if standing.state != "running":
+                ended.add(standing.name)
+        if due:
+            shown = time.monotonic()
+            _say(_summary(conductor))
+
+    yield log
+
+
+def table(conductor: Conductor) -> Table:
+    """Every running trial, and of the others the best."""
+    standings = list(conductor.standings.values())
+    running = [standing for standing in standings if standing.state == "running"]
+    others = sorted(
+        (standing for standing in standings if standing.state != "running"),
+        key=lambda standing: (standing.state != "finished", -standing.position, standing.score or 0.0),
+    )
+    shown = Table(title=_summary(conductor), title_justify="left", box=None, padding=(0, 1))
+    for heading in ("trial", "state", conductor.search.options.score, "rung", "images", "images/s", "left", "values"):
+        shown.add_column(heading, no_wrap=heading != "values")
+    for standing in [*running, *others][: max(ROWS, len(running))]:
+        shown.add_row(*_cells(conductor, standing), style=STYLES[standing.state])
+    return shown
+
+
+def _cells(conductor: Conductor, standing: Standing) -> list[str]:
+    images, pace = conductor.search.config.images, standing.images_per_second
+    left = (images - standing.position) / pace if pace and standing.state == "running" else 0.0
+    return [
+        standing.name,
+        standing.state,
+        "-" if standing.score is None else f"{standing.score:.4g}",
+        f"rung {standing.rung}",
+        f"{standing.position:,}/{images:,}",
+        f"{pace:.0f}/s" if pace else "-",
+        f"{left / 60:.0f} min" if left >= 60 else f"{left:.0f} s",
+        " ".join(f"{field}={short(value)}" for field, value in standing.values.items()),
+    ]
+
+
+def _summary(conductor: Conductor) -> str:
+    states = [standing.state for standing in conductor.standings.values()]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in STYLES if state in states)
+    return f"search {conductor.search.name}: {counts or 'starting'}, of {conductor.search.count} trials"
+
+
+def report(search: Search, found: Findings) -> list[str]:
+    """What was found, in lines."""
+    lines = ["", f"ranking ({search.options.score}, lower is better; finalists: mean and deviation over seeds)"]
+    for rank, row in enumerate(found.rows[:5], 1):
+        score = "-" if row.score is None else f"{row.score:.5g}"
+        spread = "" if row.spread is None else f" ± {row.spread:.2g} over {row.seeds} seeds"
+        values = " ".join(f"{field}={short(value)}" for field, value in row.values.items())
+        lines.append(
+            f"  {rank}. trial {row.trial:04d}  {score}{spread}  {row.state} at {row.position:,} images  {values}"
+        )
+    unit = "GPU" if search.launch.gpu else "CPU"
+    points = "; ".join(f"{row.trial:04d}: {row.score:.4g} for {row.cost:.0f} s" for row in found.front)
+    lines.append(f"best for their {unit}-seconds: {points}")
+    if found.importance:
+        shares = ", ".join(f"{field} {share:.0%}" for field, share in found.importance.items())
+        lines.append(f"importance at {found.compared_at:,} images: {shares}")
+    if found.undelivered:
+        lines.append(
+            f"MLflow has not taken {found.undelivered} writes: raygan tracking flush --runs {search.launch.runs}"
+        )
+    return lines

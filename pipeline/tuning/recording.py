@@ -1,0 +1,60 @@
+"""What a search leaves in MLflow: a run for itself, the parent, and below it one for each trial."""
+
+from pathlib import Path
+
+from pipeline import runs, tracking
+from pipeline.config import Config, Launch
+from pipeline.runs import Run
+from pipeline.tuning.search import Search
+from pipeline.tuning.space import words
+from sharding.manifest import Manifest
+
+CLOSE_SECONDS = 60.0
+
+
+def begin_search(search: Search, command: str) -> Search:
+    """The search with its run in MLflow: a new one, or the one it had. Raises UserError if the server is away."""
+    if search.run_id:
+        tracking.close_dead_runs(search.tracking)
+        tracking.resume_run(search.tracking, search.run_id)
+        return search
+    launch, config = search.launch, search.config
+    uri = tracking.local_uri(launch.runs) if launch.tracking == "local" else launch.tracking
+    tracking.close_dead_runs(uri)
+    parameters = {"space": " ".join(words(search.space))} | search.options.model_dump(mode="json")
+    tags = tracking.origin(command) | {"data": search.data, "shards": launch.shards}
+    run_id = tracking.create_run(uri, launch.experiment, search.name, parameters, tags)
+    tracking.log_inputs(uri, run_id, launch.shards, Manifest.load(launch.shards), config.model_dump(mode="json"))
+    return search.model_copy(update={"tracking": uri, "run_id": run_id})
+
+
+def begin_trial(search: Search, name: str, config: Config) -> Run:
+    """The trial's run, in the search's folder and in MLflow: a new one, or the one it had. Raises UserError."""
+
+    if runs.exists(search.trials, name):
+        run = runs.load(search.trials, name)
+        tracking.resume_run(run.tracking, run.run_id)
+        return run
+    launch = Launch.model_validate(search.launch.model_dump() | {"name": name, "runs": search.trials})
+    parameters = config.model_dump(mode="json") | {"workers": launch.workers, "gpu": launch.gpu}
+    tags = tracking.origin(f"raygan tune {search.name}") | {"data": search.data, "shards": launch.shards}
+    run_id = tracking.create_run(
+        search.tracking, launch.experiment, f"{search.name}-{name}", parameters, tags, parent=search.run_id
+    )
+    run = Run(config=config, launch=launch, data=search.data, tracking=search.tracking, run_id=run_id)
+    run.save()
+    return run
+
+
+def keep(search: Search, files: list[Path], metrics: dict[str, float], note: str) -> int:
+    """Leaves what the search found with its run, and what its trials left undelivered with theirs.
+
+    Returns how many writes MLflow has not taken.
+    """
+    left = sum(flushed.left for flushed in tracking.flush(search.trials))
+    writer = tracking.Writer(search.tracking, search.run_id, search.folder / "spool")
+    for file in files:
+        writer.artifact(file)
+    writer.metrics(metrics, search.config.images)
+    writer.tags({tracking.NOTE: note})
+    return left + writer.close(CLOSE_SECONDS)

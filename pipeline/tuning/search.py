@@ -1,0 +1,146 @@
+"""What a search was asked to do, and what it leaves in its folder for the next command to find.
+
+RUNS/NAME/search.json is the record, RUNS/NAME/journal.log the trials (ledger.py), RUNS/NAME/trials/ holds a run each.
+"""
+
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+from pydantic import Field, ValidationError
+
+from pipeline.config import Config, Knobs, Launch
+from pipeline.tuning.space import Space, check, grid_points
+from sharding.errors import UserError
+
+RECORD, JOURNAL, TRIALS = "search.json", "journal.log", "trials"
+Score: TypeAlias = Literal["kid", "fid"]
+
+
+class Rungs(NamedTuple):
+    """Positions at which trials are compared and all but one of `reduction` stopped: ASHA, arXiv 1810.05934."""
+
+    first: int  # images
+    reduction: int
+
+    def passed(self, position: int) -> int:
+        count = 0
+        while position >= self.first * self.reduction**count:
+            count += 1
+        return count
+
+
+class Options(Knobs):
+    """How a search goes about it."""
+
+    trials: int = Field(16, ge=1, description="Configurations to try; with --search grid, all of the grid.")
+    search: Literal["optuna", "random", "grid"] = Field(
+        "optuna", description="Who proposes the next: Optuna's TPE, chance, or a grid."
+    )
+    steps: int = Field(3, ge=1, description="Values per range with --search grid.")
+    scheduler: Literal["asha", "none"] = Field("asha", description="asha stops trials that fall behind at a rung.")
+    first_rung: int | None = Field(None, ge=1, description="Images until the first rung. [default: images / 9]")
+    reduction: int = Field(3, ge=2, description="One trial of so many goes on after a rung; the next is as much later.")
+    rung_count: int = Field(1_000, ge=2, description="Generated images scored at a rung; the end has evaluation.count.")
+    score: Score = Field("kid", description="What decides. KID has no bias from few images; FID has.")
+    finalists: int = Field(3, ge=0, description="Best configurations that are run again with other seeds.")
+    seeds: int = Field(3, ge=1, description="Seeds of a finalist, the first one's included.")
+    concurrent: int | None = Field(None, ge=1, description="Trials side by side. [default: as many as fit]")
+
+
+class Search(Knobs):
+    """`search.json`."""
+
+    config: Config  # of a trial, before its values
+    launch: Launch  # of the search: its name, and what each trial may use; its folders are absolute
+    space: Space
+    options: Options
+    data: str  # digest of the data set
+    tracking: str = ""  # MLflow's URI
+    run_id: str = ""  # MLflow's, of the run that is the parent of all trials'
+
+    @property
+    def name(self) -> str:
+        return self.launch.name
+
+    @property
+    def folder(self) -> Path:
+        return Path(str(self.launch.runs)) / self.name
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / JOURNAL
+
+    @property
+    def trials(self) -> Path:
+        """The folder of the trials' runs."""
+        return self.folder / TRIALS
+
+    @property
+    def rungs(self) -> Rungs | None:
+        return Rungs(self.config.evaluation.every, self.options.reduction) if self.options.scheduler == "asha" else None
+
+    @property
+    def workers(self) -> int:
+        return int(self.launch.workers)
+
+    @property
+    def parts(self) -> int:
+        """CPU cores or GPUs that a trial holds, by which its seconds are multiplied."""
+        return self.workers * (1 if self.launch.gpu else self.launch.cpus_per_worker)
+
+    @property
+    def count(self) -> int:
+        """Trials, finalists aside."""
+        if self.options.search == "grid":
+            return len(grid_points(self.space, self.config, self.options.steps))
+        return self.options.trials
+
+    def save(self) -> None:
+        self.trials.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f".{RECORD}"
+        temporary.write_text(self.model_dump_json(indent=1))
+        temporary.replace(self.folder / RECORD)
+
+    def how_to_go_on(self) -> str:
+        return f"go on with: raygan tune --resume {self.name} --runs {self.launch.runs}"
+
+
+def plan(config: Config, launch: Launch, space: Space, options: Options, data: str) -> Search:
+    """A search, checked as far as that is possible without a cluster. Raises UserError."""
+    check(space, config)
+    if "://" in str(launch.runs):
+        raise UserError(f"--runs {launch.runs}: a search keeps a journal there: give a folder that all nodes share")
+    if not str(launch.workers).isdecimal():
+        raise UserError(f"--workers-per-trial {launch.workers}: a trial has a fixed number of workers")
+    return Search(config=_of_a_trial(config, options), launch=launch, space=space, options=options, data=data)
+
+
+def _of_a_trial(config: Config, options: Options) -> Config:
+    """Scores at every rung, of few images; at the end, of as many as `config` asks for."""
+    batches = -(-config.images // (options.reduction**2 * config.batch))
+    every = options.first_rung or batches * config.batch
+    if every > config.images:
+        raise UserError(f"--first-rung {every}: a trial ends after {config.images} images; give less")
+    few = min(options.rung_count, config.evaluation.count)
+    evaluation = config.evaluation.model_copy(
+        update={"every": every, "count": few, "final_count": config.evaluation.count}
+    )
+    checkpoints = config.checkpoints.model_copy(update={"every": every, "keep": 1})
+    log_every = min(config.log_every, every)
+    return config.model_copy(update={"evaluation": evaluation, "checkpoints": checkpoints, "log_every": log_every})
+
+
+def exists(runs: str | Path, name: str) -> bool:
+    return (Path(str(runs)) / name / RECORD).is_file()
+
+
+def load(runs: str | Path, name: str) -> Search:
+    """Raises UserError, naming the searches there are."""
+    path = Path(str(runs)) / name / RECORD
+    try:
+        return Search.model_validate_json(path.read_bytes())
+    except OSError as e:
+        known = ", ".join(sorted(found.parent.name for found in Path(str(runs)).glob(f"*/{RECORD}"))) or "none yet"
+        raise UserError(f"{name}: no such search in {runs} (searches there: {known})") from e
+    except ValidationError as e:
+        raise UserError(f"{path}: not a search of this version ({e.errors()[0]['msg']})") from e

@@ -1,0 +1,180 @@
+"""What a search varies: fields of the Config, each over a range or a choice, within the Config's own bounds."""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, TypeAlias
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError
+
+from pipeline.config import PRESETS, Config, Knobs
+from sharding.errors import UserError
+
+# What makes two trials comparable stays the same in all of them.
+NOT_VARIED = ("preset", "seed", "images", "log_every", "evaluation", "checkpoints")
+
+Values: TypeAlias = dict[str, Any]  # by dotted field of the Config
+
+
+class Range(Knobs):
+    """All numbers from `low` to `high`, or all whole numbers where the field is one; `log`: each decade alike."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def ends(self) -> tuple[Any, ...]:
+        return self.low, self.high
+
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+    def grid(self, steps: int, whole: bool) -> list[Any]:
+        if steps == 1:
+            ends = [math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2]
+        else:
+            shares = [step / (steps - 1) for step in range(steps)]
+            ends = [
+                self.low * (self.high / self.low) ** share if self.log else self.low + (self.high - self.low) * share
+                for share in shares
+            ]
+        return sorted({round(value) for value in ends}) if whole else [float(f"{value:.6g}") for value in ends]
+
+
+def _frozen(value: Any) -> Any:
+    """Lists, as files give them, in the Config's terms."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+class Choice(Knobs):
+    """One of these values."""
+
+    values: tuple[Annotated[Any, BeforeValidator(_frozen)], ...] = Field(min_length=1)
+
+    def ends(self) -> tuple[Any, ...]:
+        return self.values
+
+    def holds(self, value: Any) -> bool:
+        return value in self.values
+
+    def grid(self, steps: int, whole: bool) -> list[Any]:
+        return list(self.values)
+
+
+Dimension: TypeAlias = Range | Choice
+Space: TypeAlias = dict[str, Dimension]
+
+DEFAULT: Space = {
+    "discriminator.learning_rate": Range(low=5e-5, high=1e-3, log=True),
+    "generator.learning_rate": Range(low=5e-5, high=1e-3, log=True),
+    "balance": Range(low=0.5, high=5, log=True),
+}
+
+
+def parse(fields: Mapping[str, Any]) -> Space:
+    """A space as a file gives it: {field: {low, high, log}} or {field: [value, ...]}; or text as on the command line.
+
+    Raises UserError.
+    """
+    return {field: _dimension(field, given) for field, given in fields.items()}
+
+
+def _dimension(field: str, given: Any) -> Dimension:
+    try:
+        if isinstance(given, str):
+            given = _from_text(given)
+        return Range.model_validate(given) if isinstance(given, Mapping) else Choice(values=tuple(given))
+    except (TypeError, ValueError, yaml.YAMLError) as e:
+        raise UserError(
+            f"--vary {field}={given}: give a range LOW:HIGH or LOW:HIGH:log, or values with commas between them"
+        ) from e
+
+
+def _from_text(text: str) -> Any:
+    """`0.5:5:log` is a range, `bce,hinge` and `[0,0.9],[0.5,0.999]` are choices."""
+    low, colon, rest = text.partition(":")
+    if not colon:
+        # YAML takes 1e-4 for a word, having no dot; a float is meant.
+        return [_number(value) for value in yaml.safe_load(f"[{text}]")]
+    high, _, scale = rest.partition(":")
+    if scale not in ("", "log"):
+        raise ValueError(scale)
+    return {"low": float(low), "high": float(high), "log": scale == "log"}
+
+
+def _number(value: Any) -> Any:
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def check(space: Space, base: Config) -> None:
+    """Raises UserError for a field that is not there or not to vary, and for values that the Config refuses."""
+    if not space:
+        raise UserError("--vary: the search has nothing to vary; name a field, as in --vary balance=0.5:5:log")
+    for field, dimension in space.items():
+        if field.partition(".")[0] in NOT_VARIED:
+            raise UserError(f"--vary {field}: it is the same in all trials, which could not be compared otherwise")
+        if isinstance(dimension, Range) and (dimension.low >= dimension.high or (dimension.log and dimension.low <= 0)):
+            raise UserError(f"--vary {field}={dimension.low:g}:{dimension.high:g}: this range holds no value")
+        for value in dimension.ends():
+            overlay(base, {field: int(value) if is_whole(base, field) else value})
+
+
+def overlay(base: Config, values: Mapping[str, Any]) -> Config:
+    """`base` with other values in some fields, validated. Raises UserError."""
+    content = base.model_dump()
+    for field, value in values.items():
+        *groups, name = field.split(".")
+        part: Any = content
+        for group in groups:
+            part = part.get(group) if isinstance(part, dict) else None
+        if not isinstance(part, dict) or name not in part or isinstance(part[name], dict):
+            raise UserError(f"--vary {field}: there is no such setting (raygan train --help lists them)")
+        part[name] = value
+    try:
+        return Config.model_validate(content)
+    except ValidationError as e:
+        said = ", ".join(f"{field}={value}" for field, value in values.items())
+        raise UserError(f"--vary {said}: {e.errors()[0]['msg'].removeprefix('Value error, ')}") from e
+
+
+def value_of(config: Config, field: str) -> Any:
+    """The value of a dotted field. Raises UserError if there is none."""
+    value: Any = config
+    for name in field.split("."):
+        if name not in getattr(type(value), "model_fields", {}):
+            raise UserError(f"--vary {field}: there is no such setting (raygan train --help lists them)")
+        value = getattr(value, name)
+    return value
+
+
+def is_whole(base: Config, field: str) -> bool:
+    return isinstance(value_of(base, field), int)
+
+
+def known_points(space: Space, base: Config) -> list[Values]:
+    """What is known to work, as far as it lies in the space: the base configuration's values, then the presets'."""
+    points: list[Values] = []
+    for config in (base, *(preset() for preset in PRESETS.values())):
+        point = {field: value_of(config, field) for field in space}
+        if point not in points and all(space[field].holds(value) for field, value in point.items()):
+            points.append(point)
+    return points
+
+
+def grid_points(space: Space, base: Config, steps: int) -> list[Values]:
+    """Every combination of `steps` values per range and of all choices."""
+    axes: Sequence[list[Any]] = [dimension.grid(steps, is_whole(base, field)) for field, dimension in space.items()]
+    return [dict(zip(space, values, strict=True)) for values in itertools.product(*axes)]
+
+
+def words(space: Space) -> Iterator[str]:
+    """The space as the command line takes it."""
+    for field, dimension in space.items():
+        if isinstance(dimension, Range):
+            yield f"{field}={dimension.low:g}:{dimension.high:g}" + (":log" if dimension.log else "")
+        else:
+            yield f"{field}={','.join(str(list(v) if isinstance(v, tuple) else v) for v in dimension.values)}"

@@ -1,0 +1,103 @@
+"""What one trial does, in the process that Ray Tune gives it.
+
+A trial of one worker trains in this very process, which Tune keeps warm for the next trial. A trial of several is a
+Ray Train run of its own, driven from here; this process then needs no CPU. Either way the run goes on from its newest
+checkpoint if it has one, and ends by itself: when the search does not want it any more it is told so, as a run is on
+Ctrl-C, because a trial that Tune stops is killed with its writes undelivered.
+"""
+
+import os
+import time
+from typing import Any, Literal, TypedDict
+
+from pipeline import runs
+from pipeline.desk import News
+from pipeline.runs import Run
+from pipeline.tuning.board import TrialNews
+from pipeline.tuning.search import Score
+from sharding.errors import RunError, UserError
+
+CLOSE_SECONDS = 20.0  # for MLflow to take what the trial wrote; what is left then, the driver delivers later
+THREAD_SECONDS = "60"  # that Tune waits for a trial's function to end before it takes another process for the next
+
+
+class Ended(TypedDict):
+    """A trial's last report."""
+
+    ended: Literal["finished", "stopped", "failed"]
+    reason: str
+
+
+def run_trial(given: dict[str, Any], *, folder: str, score: Score, board: Any) -> Ended:
+    """Tune's function. `given`: the trial's name; its run in `folder` says all else.
+
+    An error that would come again ends the trial as failed; any other is raised, so that Tune tries once more.
+    """
+    import torch
+
+    os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = THREAD_SECONDS
+    run = runs.load(folder, given["name"])
+    report = Report(run.name, score, board)
+    try:
+        if report.begins():
+            reached = _here(run, report) if int(run.launch.workers) == 1 else _elsewhere(run, report)
+        else:
+            reached = 0
+    except (RunError, UserError, torch.OutOfMemoryError) as e:
+        return Ended(ended="failed", reason=" ".join(str(e).split()))
+    return Ended(ended="finished" if reached >= run.config.images else "stopped", reason="")
+
+
+class Report:
+    """From a trial to Tune, which hears of scores, and to the board, which hears of everything."""
+
+    def __init__(self, trial: str, score: Score, board: Any) -> None:
+        self._trial, self._board = trial, board
+        self._score = ("score/kid",) if score == "kid" else ("score/fid", "score/fd_")
+        self._start = time.monotonic()
+
+    def begins(self) -> bool:
+        """Says so; returns whether the driver still wants it."""
+        return not self._post(TrialNews(self._trial, News(0, {}), began=True))
+
+    def __call__(self, news: News) -> bool:
+        """Passes it on; returns whether the driver wants the trial to stop."""
+        import ray.tune
+
+        scores = [value for name, value in news.metrics.items() if name.startswith(self._score)]
+        if scores:
+            # Tune answers when the driver has judged it, so what the board says next is that judgement.
+            seconds = time.monotonic() - self._start
+            ray.tune.report({"position": news.position, "score": scores[0], "seconds": seconds})
+        return self._post(TrialNews(self._trial, news))
+
+    def _post(self, news: TrialNews) -> bool:
+        import ray
+
+        return bool(ray.get(self._board.post.remote(news)))
+
+
+def _elsewhere(run: Run, report: Report) -> int:
+    from pipeline.train import fit
+
+    return fit(run, report)
+
+
+def _here(run: Run, report: Report) -> int:
+    import torch
+
+    from pipeline.place import Place
+    from pipeline.session import ClusterSession
+    from pipeline.worker import work
+
+    torch.set_num_threads(run.launch.cpus_per_worker)
+    session = ClusterSession(run, True, report)
+    try:
+        place = Place(device=torch.device("cuda" if run.launch.gpu else "cpu"))
+        reached = work(run.config, run.launch.shards, place, session, run.launch.cache)
+        session.finish()
+        return reached
+    finally:
+        session.close(CLOSE_SECONDS)
+        if run.launch.gpu:
+            torch.cuda.empty_cache()

@@ -1,0 +1,151 @@
+"""Ray Tune: starts the trials that the conductor hands out, where there is room, and hears what they report."""
+
+import os
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+
+from pipeline import tracking
+from pipeline.relay import relay
+from pipeline.tuning import findings, recording
+from pipeline.tuning.board import Board, TrialNews
+from pipeline.tuning.conductor import Conductor
+from pipeline.tuning.findings import Findings
+from pipeline.tuning.room import room
+from pipeline.tuning.search import Search
+from pipeline.tuning.trial import run_trial
+
+Show = Callable[[Conductor], None]
+
+DRIVER_BYTES = 300 * 2**20  # memory of a process that only drives Ray Train
+
+# Tune would write every result to three files of its own, and say more than our table does.
+SILENT = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "TUNE_PRINT_ALL_TRIAL_ERRORS": "0", "RAY_AIR_NEW_OUTPUT": "0"}
+
+
+def search_all(search: Search, show: Show, say: Callable[[str], None], command: str) -> Findings:
+    """Runs all trials of the search that have not ended, on the cluster that the caller is connected to.
+
+    `show` is called about twice a second with how it stands. The first SIGINT or SIGTERM ends the trials with a
+    checkpoint each, and KeyboardInterrupt says how to go on. Raises UserError and RunError.
+    """
+    at_once = room(search, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+    say(at_once.words)
+    search = recording.begin_search(search, command)
+    search.save()
+    board = ray.remote(num_cpus=0)(Board).remote()
+    conductor = Conductor(
+        search,
+        lambda name: ray.get(board.stop_one.remote(name)),  # noted before the trial hears that its score was taken
+        lambda: bool(ray.get(board.stopping.remote())),
+    )
+    try:
+        _run(search, conductor, board, at_once.trials, show)
+        if ray.get(board.stopping.remote()):
+            raise KeyboardInterrupt
+        found = findings.write(search, conductor.ledger, conductor.finals)
+    except KeyboardInterrupt:
+        done = sum(entry.state != "running" for entry in conductor.ledger.entries())
+        words = f"search {search.name} was stopped after {done} of {search.count} trials; {search.how_to_go_on()}"
+        _end(search, conductor, "KILLED", words)
+        raise KeyboardInterrupt(words) from None
+    except BaseException as e:
+        _end(search, conductor, "FAILED", str(e) or type(e).__name__)
+        raise
+    _end(search, conductor, "FINISHED", "")
+    return found
+
+
+def _end(search: Search, conductor: Conductor, status: tracking.Status, reason: str) -> None:
+    conductor.close()
+    tracking.end_run(search.tracking, search.run_id, status, reason, search.folder / "spool")
+
+
+def _run(search: Search, conductor: Conductor, board: Any, at_once: int, show: Show) -> None:
+    os.environ.update(SILENT)
+    storage = search.folder / "ray"  # Tune's own, which nothing reads: the ledger remembers more, and earlier
+    shutil.rmtree(storage, ignore_errors=True)
+    told = {"folder": str(search.trials), "score": search.options.score, "board": board}
+    tuner = tune.Tuner(
+        tune.with_resources(tune.with_parameters(run_trial, **told), _resources(search)),
+        tune_config=tune.TuneConfig(
+            num_samples=-1,  # the conductor says when it is over
+            search_alg=Asking(conductor),
+            max_concurrent_trials=at_once,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: trial.trial_id,
+        ),
+        run_config=tune.RunConfig(
+            name="ray",
+            storage_path=str(search.folder),
+            failure_config=tune.FailureConfig(max_failures=search.launch.max_failures),
+            callbacks=[Listening(conductor)],
+            verbose=0,
+        ),
+    )
+
+    def progress(post: TrialNews) -> None:
+        conductor.heard(post)
+        show(conductor)
+
+    show(conductor)
+    relay(tuner.fit, board, progress)
+    show(conductor)
+
+
+def _resources(search: Search) -> tune.PlacementGroupFactory:
+    """A trial of one worker is that worker; one of several is a driver, which leaves all CPUs to its workers."""
+    if search.workers > 1:
+        return tune.PlacementGroupFactory([{"memory": float(DRIVER_BYTES)}])
+    return tune.PlacementGroupFactory([{"CPU": float(search.launch.cpus_per_worker), "GPU": float(search.launch.gpu)}])
+
+
+class Asking(Searcher):
+    """Ray Tune asks for a trial; the conductor knows of one."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        super().__init__()
+        self._conductor = conductor
+
+    def suggest(self, trial_id: str) -> Any:
+        name = self._conductor.next()
+        if name is None:
+            return Searcher.FINISHED if self._conductor.over else None
+        return {"name": name}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """The conductor hears of it from Listening, which is told the reason."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """The ledger holds all there is to save."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a search goes on from its ledger")
+
+
+class Listening(tune.Callback):
+    """Ray Tune tells what trials report, and how they end."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
+        self._conductor.result(trial.config["name"], result)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        ended = trial.last_result
+        self._conductor.ended(trial.config["name"], ended["ended"], ended["reason"])
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        self._conductor.ended(trial.config["name"], "failed", _words(trial.get_error()))
+
+
+def _words(error: BaseException | None) -> str:
+    """An error in one line: the trial's own words, since Ray puts a traceback around them."""
+    if isinstance(error, ray.exceptions.RayActorError):
+        return "its process died, and died again after every restart"
+    return " ".join(str(getattr(error, "cause", None) or error).split())[-300:]
