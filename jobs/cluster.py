@@ -33,7 +33,7 @@ def cluster(cpus: int = 1, gpus: int = 0) -> Iterator[None]:
     else:
         ray.init(num_cpus=max(cpus, os.cpu_count() or 1), include_dashboard=True, **quiet)
     try:
-        _look_for_room(cpus, gpus)
+        look_for_room(cpus, gpus)
         yield
     finally:
         ray.shutdown()
@@ -63,7 +63,7 @@ def _knock(address: str) -> None:
         GcsClient(address=address)
 
 
-def _look_for_room(cpus: int, gpus: int) -> None:
+def look_for_room(cpus: int, gpus: int) -> None:
     """Refuses what a fixed cluster cannot hold; on one that somebody adds nodes to, says that the work will wait."""
     import ray
 

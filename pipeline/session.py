@@ -42,6 +42,7 @@ class ClusterSession:
     def save(self, taken: Snapshot) -> None:
         try:
             self._keeper.save(taken)
+            self.stopping = self._post(News(taken.header.position, {"checkpoint": taken.header.position}))
         except RunError as e:
             self.warn(f"{e}; training goes on, and earlier checkpoints are kept", taken.header.position)
 

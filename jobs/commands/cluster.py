@@ -1,5 +1,6 @@
 """To a cluster and back: `raygan submit`, `raygan jobs ...` and `raygan doctor`."""
 
+import os
 import shlex
 from typing import Annotated
 
@@ -130,3 +131,31 @@ def go_on(
     say(f"job {id} was sent to {server.address}", f"raygan jobs logs -f {id}{server.flag}")
     if follow:
         following.follow(server, id)
+
+
+@app.command
+def doctor(
+    *,
+    address: Address = None,
+    shards: Annotated[str | None, Parameter(help="Data set that every node shall read.")] = None,
+    runs: Annotated[str | None, Parameter(help="Folder that every node shall write to.")] = None,
+    tracking: Annotated[str | None, Parameter(help="MLflow server that every node shall reach.")] = None,
+    workers: Annotated[int, Parameter(help="That shall fit.")] = 1,
+    cpus_per_worker: Annotated[int, Parameter(help="CPU cores per worker.")] = 1,
+    gpu: Annotated[bool, Parameter(help="A GPU per worker.", negative="")] = False,
+    json: Annotated[bool, Parameter(help="Print the findings as JSON, in one line.", negative="")] = False,
+) -> None:
+    """Check a cluster before it is paid for: every node, its storage, its servers. Exit status 1 if something is wrong.
+
+    Also closes the MLflow runs of drivers that died. Given a dashboard's address, it sends itself there as a job.
+    """
+    from jobs.doctor.finding import Asked
+    from jobs.doctor.report import remote, report
+
+    asked = Asked(shards, runs, tracking, workers, cpus_per_worker, gpu)
+    where = address or os.environ.get("RAY_ADDRESS", "")
+    if where.startswith("http"):
+        remote(app, where, asked, json)
+    if address:
+        os.environ["RAY_ADDRESS"] = address
+    report(asked, json)

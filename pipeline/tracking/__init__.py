@@ -5,6 +5,7 @@ The driver creates a run and ends it (`runs`), one worker writes to it (`writer`
 The best generator goes into the model registry (`model`, `served`); `server` shows it all in a browser.
 """
 
+from pipeline.tracking.check import check_registry, check_writing
 from pipeline.tracking.client import local_uri
 from pipeline.tracking.describe import GRID, NOTE, ORIGIN, description, log_inputs, origin
 from pipeline.tracking.model import Registered, register_generator
@@ -31,6 +32,8 @@ __all__ = [
     "RunInfo",
     "Status",
     "Writer",
+    "check_registry",
+    "check_writing",
     "close_dead_runs",
     "create_run",
     "description",

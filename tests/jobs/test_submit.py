@@ -1,0 +1,97 @@
+"""What is decided before a command leaves; tests/cluster sends some."""
+
+import shlex
+
+import pytest
+from cyclopts import CycloptsError
+
+from jobs import cluster, submit
+from jobs.cli import app
+from jobs.following import Shown
+from sharding.errors import UserError
+
+TRAIN = "train --shards s3://faces/shards --runs /data/runs"
+
+
+def words(line: str) -> list[str]:
+    return shlex.split(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{TRAIN} --name a --workers 8 --gpu",
+        f"{TRAIN} --name a --resume auto",
+        "train --resume a --runs /data/runs --generator.width 8",  # whether it fits, only the cluster knows
+        "shard /data/celeba s3://faces/shards --size 32",
+        "evaluate a --runs /data/runs --json /data/scores.json",
+        "doctor --shards s3://faces/shards --workers 8",
+        "data synthesize /data/celeba --count 80",
+    ],
+)
+def test_a_command_that_may_travel_is_let_go(line: str) -> None:
+    submit.check(app, words(line))
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("", "name the command to send after two dashes"),
+        ("demo", "name the command to send after two dashes"),
+        ("train --shards shards --runs /data/runs", "--shards shards: on the cluster this would be a folder of one"),
+        ("train --shards /data/shards", "--runs runs: on the cluster"),
+        ("shard celeba /data/shards", "--source celeba: on the cluster"),
+        ("evaluate a --runs /data/runs --json scores.json", "--json scores.json: on the cluster"),
+        ("train --tracking http://me:secret@mlflow:5000", r"http://\[redacted\]@mlflow:5000.*: a credential in it"),
+    ],
+)
+def test_what_would_fail_there_or_tell_a_secret_is_refused_here(line: str, complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint):
+        submit.check(app, words(line))
+
+
+@pytest.mark.parametrize("line", [f"{TRAIN} --batch 0", f"{TRAIN} --wrokers 2", "tarin"])
+def test_a_mistyped_command_is_refused_here(line: str) -> None:
+    with pytest.raises(CycloptsError):
+        submit.check(app, words(line))
+
+
+@pytest.mark.parametrize(
+    ("line", "resume", "sent"),
+    [
+        (TRAIN, False, f"{TRAIN} --name job"),
+        (f"{TRAIN} --name=run", False, f"{TRAIN} --name=run"),
+        (f"{TRAIN} --name run", True, f"{TRAIN} --name run --resume auto"),
+        ("train --resume run --runs /r", True, "train --resume run --runs /r"),
+    ],
+)
+def test_a_run_gets_the_jobs_name_and_is_gone_on_with_if_it_was_begun(line: str, resume: bool, sent: str) -> None:
+    assert submit.train_words(words(line), "job", resume) == words(sent)
+
+
+def test_the_line_for_the_heads_shell_keeps_every_word_whole() -> None:
+    line = submit.entrypoint(["evaluate", "a b", "--runs", "/data/it's"], installed=True)
+    assert shlex.split(line) == ["raygan", "evaluate", "a b", "--runs", "/data/it's"]
+    assert submit.entrypoint(["shard", "/a"], installed=False) == "python -P -m jobs shard /a"
+
+
+def test_a_log_that_is_told_again_from_its_beginning_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = Shown()
+    for connection in (("one\n", "tw"), ("one\ntwo\n",), ("one\n", "two\nthree\n")):
+        position = 0
+        for part in connection:
+            shown.show(part, position)
+            position += len(part)
+    assert capsys.readouterr().out == "one\ntwo\nthree\n"
+
+
+def test_a_fixed_cluster_refuses_what_it_cannot_hold_and_a_growing_one_says_that_it_waits(
+    ray_cluster: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UserError, match="asks for 900 CPUs, and this cluster has 4: ask for fewer or add nodes"):
+        cluster.look_for_room(900, 0)
+    monkeypatch.setattr(cluster, "GROUP", "ray.io/node-id")  # a label that every node has
+    cluster.look_for_room(900, 1)
+    said = capsys.readouterr().err.splitlines()
+    assert ["waiting for its nodes" in line for line in said] == [True, True]
+    assert "asks for 1 GPUs, and this cluster has 0 yet" in said[1]
