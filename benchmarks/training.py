@@ -39,7 +39,7 @@ WARM_UP = 640  # images
 class Silent:
     """A Session that keeps the pace alone."""
 
-    stopping = False
+    stopping = hurrying = False
 
     def __init__(self) -> None:
         self.paces: list[float] = []

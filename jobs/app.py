@@ -1,7 +1,6 @@
 """The root of the `raygan` command, and what its subcommands share."""
 
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
@@ -18,7 +17,8 @@ app = App(
     config=defaults.fill,
 )
 
-Runs = Annotated[Path, Parameter(help="Folder of all runs.")]
+Runs = Annotated[str, Parameter(help="Folder of all runs, or its URL in an object store.")]
+Which = Annotated[Literal["best", "newest"], Parameter(help="Of a run's checkpoints; best: with the lowest score.")]
 Device = Annotated[Literal["cpu", "cuda"], Parameter(help="Where the networks run.")]
 Split = Literal["train", "valid", "test"]
 

@@ -7,6 +7,7 @@ import torch
 from pipeline import runs as records
 from pipeline.checkpoint import load_faces
 from pipeline.evaluation.report import Report, judge
+from pipeline.header import HEADER
 from pipeline.noise import Purpose
 from sharding.errors import UserError
 
@@ -21,15 +22,16 @@ def evaluate(
     metrics: tuple[str, ...],
     count: int | None,
     device: str,
-    runs: Path,
+    runs: str,
+    which: records.Which = "best",
 ) -> Report:
     """`source`: a run's name, a checkpoint's folder, a folder of images or an .npy file. Raises UserError."""
     path = Path(source)
-    if path.suffix == ".npy" or (path.is_dir() and not (path / records.HEADER).exists()):
+    if path.suffix == ".npy" or (path.is_dir() and not (path / HEADER).exists()):
         if real is None:
             raise UserError(f"--real: {source} holds images; what are they compared with? Give a data set or a folder")
         return judge(source, real, split, extractor=extractor, metrics=metrics, count=count, device=device)
-    checkpoint = records.find_checkpoint(runs, source)
+    checkpoint = records.find_checkpoint(runs, source, which)
     real = real or records.load(runs, checkpoint.parent.name).launch.shards
     faces = load_faces(checkpoint, torch.device(device))
     return judge(

@@ -40,6 +40,7 @@ class Desk:
         self._group = 0  # worker groups that there have been
         self._heard: dict[Worker, float] = {}  # of the present group
         self._told: set[Worker] = set()
+        self._ends = False  # one of the group left, so that Ray ends the others
 
     def post(self, news: News) -> bool:
         """Leaves news; returns whether the driver wants the run to stop."""
@@ -49,7 +50,7 @@ class Desk:
 
     def collect(self) -> list[News]:
         for worker in self.silent():
-            if worker not in self._told:
+            if worker not in self._told and not self._ends:
                 self._told.add(worker)
                 self.say(f"{worker} has not been heard of for {self._silence:g} seconds")
         news, self._news = self._news, []
@@ -62,6 +63,7 @@ class Desk:
         """Rank 0 of a new group of workers; the group before, if there was one, is forgotten."""
         self._group += 1
         self._heard.clear()
+        self._ends = False
         if self._group > 1:
             self.say(f"training starts again from the newest checkpoint, with {first.world_size} worker(s)")
 
@@ -72,6 +74,7 @@ class Desk:
     def leave(self, worker: Worker) -> None:
         """The worker ends, well or with an error of its own."""
         self._heard.pop(worker, None)
+        self._ends = True
 
     def silent(self) -> list[Worker]:
         """Workers that neither left nor were heard of lately: dead, stopped, or on a node that is cut off."""

@@ -14,10 +14,16 @@ from sharding.stores import Folder
 
 
 class ClusterSession:
-    """`post` leaves news at the driver's desk and returns whether the run shall stop. Only rank 0 leads."""
+    """`post` leaves news at the driver's desk and returns whether the run shall stop. Only rank 0 leads.
 
-    def __init__(self, run: Run, leads: bool, post: Callable[[News], bool]) -> None:
-        self.stopping = False
+    `reclaimed` says whether a node of the run will be taken away; all ranks ask it at the same positions.
+    """
+
+    def __init__(
+        self, run: Run, leads: bool, post: Callable[[News], bool], reclaimed: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.stopping = self.hurrying = False
+        self._reclaimed = reclaimed
         self._folder, self._post = run.folder, post
         self._writer = tracking.Writer(run.tracking, run.run_id, run.spool) if leads else None
         self._keeper = Keeper(run.folder, run.config.checkpoints.keep)
@@ -26,6 +32,7 @@ class ClusterSession:
         return patiently(self._folder)(runs.checkpoints, self._folder)
 
     def metrics(self, values: dict[str, float], position: int) -> None:
+        self.hurrying = self._reclaimed()
         if self._writer is not None:
             self._writer.metrics(values, position)
             self.stopping = self._post(News(position, values))

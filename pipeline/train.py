@@ -187,7 +187,7 @@ def _ray_worker(job: dict[str, Any]) -> int | str:
         gauges.show(news)
         return bool(ray.get(desk.post.remote(news)))
 
-    session = ClusterSession(run, place.leads, post)
+    session = ClusterSession(run, place.leads, post, reclaimed=lambda: ray.train.get_preemption_info() is not None)
     patience = FAILED_CLOSE_SECONDS
     try:
         if place.leads:

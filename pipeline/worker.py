@@ -38,11 +38,13 @@ class Session(Protocol):
     """What the loop asks of whoever runs it."""
 
     stopping: bool  # whether the run shall end with a checkpoint, as far as this rank knows
+    hurrying: bool  # whether a node is about to be taken away, so that a checkpoint is due whenever losses are said
 
     def checkpoints(self) -> Sequence[Folder]:
         """The folders of the run's checkpoints, newest first."""
 
-    def metrics(self, values: dict[str, float], position: int) -> None: ...
+    def metrics(self, values: dict[str, float], position: int) -> None:
+        """Every rank calls it at the same positions, and all have the same values."""
 
     def image(self, name: str, image: np.ndarray, position: int) -> None: ...
 
@@ -110,7 +112,7 @@ def work(config: Config, shards: str, place: Place, session: Session, cache: Lit
                         evaluator = _evaluator(config, config.evaluation.final_count, shards, place)
                     scores = _score(adversaries, evaluator, session, position)
                 stopped = place.any(stopped or session.stopping)  # a search may not like the score
-            if (saves or stopped) and place.leads:
+            if (saves or stopped or (logs and session.hurrying)) and place.leads:
                 with pace.paused():
                     session.save(
                         checkpoint.snapshot(adversaries, position, manifest.digest, evaluator.identity, scores)

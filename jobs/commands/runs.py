@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from jobs import defaults
-from jobs.app import Device, Runs, Split, app, say
+from jobs.app import Device, Runs, Split, Which, app, say
 from jobs.progress import progress
 from pipeline import runs as records
 from pipeline.config import Config, Launch
@@ -61,7 +61,11 @@ def generate(
     *,
     count: Annotated[int, Parameter(help="Faces to draw.")] = 64,
     seed: Annotated[int, Parameter(help="Of the latents; the same seed draws the same faces.")] = 0,
-    runs: Runs = Path("runs"),
+    attributes: Annotated[
+        str, Parameter(help="That all faces shall have, as Smiling,-Male, of those that the run was conditioned on.")
+    ] = "",
+    runs: Runs = "runs",
+    checkpoint: Which = "best",
     device: Device = "cpu",
 ) -> None:
     """Draw new faces with a trained generator.
@@ -69,16 +73,17 @@ def generate(
     Parameters
     ----------
     source
-        Name of a run (its newest checkpoint is taken) or folder of a checkpoint.
+        Name of a run, or folder of a checkpoint.
     out
         NAME.png: one sheet; NAME.npy: uint8 [count, height, width, 3]; anything else: a folder of PNG files.
     """
     from jobs.drawing import draw
 
-    checkpoint = records.find_checkpoint(runs, source)
+    found = records.find_checkpoint(runs, source, checkpoint)
     with progress("drawing faces") as advance:
-        draw(checkpoint, out, count, seed, device, lambda done: advance(done, count, ""))
-    say(f"{count:,} faces from {checkpoint.name} of {source} in {out}")
+        wanted = tuple(filter(None, attributes.split(",")))
+        draw(found, out, count, seed, device, lambda done: advance(done, count, ""), wanted)
+    say(f"{count:,} faces from {found.name} of {source} in {out}")
 
 
 @app.command
@@ -92,7 +97,8 @@ def evaluate(
     ] = "fid,kid",
     extractor: Annotated[str, Parameter(help="randconv (a smoke signal), inception (FID's), file:PATH.")] = "randconv",
     count: Annotated[int | None, Parameter(help="Images judged. [default: 5000 drawn, or all given]")] = None,
-    runs: Runs = Path("runs"),
+    runs: Runs = "runs",
+    checkpoint: Which = "best",
     device: Device = "cpu",
     json: Annotated[Path | None, Parameter(help="File for the report.")] = None,
 ) -> None:
@@ -105,24 +111,24 @@ def evaluate(
     """
     from jobs.judging import evaluate as judge
 
-    report = judge(source, real, split, extractor, tuple(metric.split(",")), count, device, runs)
+    report = judge(source, real, split, extractor, tuple(metric.split(",")), count, device, runs, checkpoint)
     print("\n".join(report.lines()))
     if json is not None:
         json.write_text(report.model_dump_json(indent=1))
 
 
 @app.command
-def ui(*, runs: Runs = Path("runs"), port: Annotated[int, Parameter(help="On this machine only.")] = 5000) -> None:
+def ui(*, runs: Runs = "runs", port: Annotated[int, Parameter(help="On this machine only.")] = 5000) -> None:
     """Show all runs in MLflow's pages, in a browser on this machine, until Ctrl-C."""
     from pipeline.tracking.server import ui as serve
 
-    serve(runs, port)
+    serve(Path(runs), port)
 
 
 @app.command
 def demo(
     *,
-    runs: Runs = Path("runs"),
+    runs: Runs = "runs",
     name: Annotated[str, Parameter(help="Of the run.")] = "demo",
     preset: Annotated[str, Parameter(help="What is trained.")] = "demo",
     faces: Annotated[int, Parameter(help="Faces to draw.")] = 2000,
@@ -131,15 +137,15 @@ def demo(
     """The main job, end to end, on drawn faces: no data set, account, server or GPU. Reuses what it finds."""
     from jobs.demo import run_demo
 
-    run_demo(runs, name, faces, workers, defaults.preset(preset))
+    run_demo(Path(runs), name, faces, workers, defaults.preset(preset))
 
 
 @tracking.command
-def flush(*, runs: Runs = Path("runs")) -> None:
+def flush(*, runs: Runs = "runs") -> None:
     """Deliver to MLflow what killed workers and servers that were away have left undelivered."""
     from pipeline.tracking import flush as deliver
 
-    spools = deliver(runs)
+    spools = deliver(Path(runs))
     for spool in spools:
         say(f"{spool.folder}: {spool.left} left {spool.reason}".rstrip())
     if left := sum(spool.left for spool in spools):

@@ -21,6 +21,7 @@ from sharding.stores import Folder
 from tests.faults import steps
 
 PATIENCE = 240.0  # seconds
+COUNTS = (10, 10, 10, 10, 10, 10, 4)  # images in the shards of the data set, 32 pixels high and wide
 IMAGES = 6144
 TRAINING = smoke().model_copy(
     update={
@@ -115,7 +116,6 @@ class Verdict:
     def __init__(self, stage: Stage) -> None:
         self.batch = stage.config.batch
         self.steps = steps.read(stage.log)
-        self.after = [step for step in self.steps if step.time > stage.fault_at]
         self.batches = self._shown()
         self._images = Manifest.load(stage.launch.shards).samples("train")
         self.state = final_state(stage.newest())
@@ -137,10 +137,16 @@ class Verdict:
         leading = [step.position for step in self.steps if step.rank == 0]
         return len(leading) - len(set(leading))
 
-    def seconds_away(self, stage: Stage) -> float:
-        """From the fault to the first step of a process that had made none before it."""
+    def seconds_away(self, stage: Stage) -> tuple[float, float]:
+        """From the fault to the first step of a process that had made none before it, and our own code's part of it.
+
+        Both are 0 if there is no such process.
+        """
         known = {step.process for step in self.steps if step.time <= stage.fault_at}
-        return next((step.time for step in self.after if step.process not in known), stage.fault_at) - stage.fault_at
+        first = next((step for step in self.steps if step.process not in known), None)
+        if first is None:
+            return 0.0, 0.0
+        return first.time - stage.fault_at, first.time - steps.called(stage.log, first.process)
 
     def every_epoch_whole(self) -> bool:
         """Promise 1: no image is left out or shown twice in an epoch."""

@@ -33,14 +33,15 @@ def logged_worker(job: dict[str, Any]) -> int | str:
     from pipeline.evaluation.scores import Evaluator
 
     folder = Path(os.environ[LOG])
+    (folder / f"{os.getpid()}.called").write_text(str(time.time()))
     step = Adversaries.step
 
-    def logged(self: Adversaries, real: Any, position: int) -> None:
+    def logged(self: Adversaries, real: Any, position: int, *rest: Any) -> None:
         images = [hashlib.blake2b(image.numpy().tobytes(), digest_size=6).hexdigest() for image in real]
         line = Step(time.time(), position, self.place.rank, self.place.world_size, os.getpid(), images)
         with (folder / f"{os.getpid()}.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
-        step(self, real, position)
+        step(self, real, position, *rest)
 
     Adversaries.step = logged  # type: ignore[method-assign]
     match os.environ.get(INSIDE):
@@ -65,6 +66,11 @@ def dies_once(folder: Path, owner: Any, name: str, after: int) -> None:
         return original(*args, **kwargs)
 
     setattr(owner, name, dying)
+
+
+def called(folder: Path, process: int) -> float:
+    """When Ray Train called our worker in that process (seconds since 1970)."""
+    return float((folder / f"{process}.called").read_text())
 
 
 def read(folder: Path) -> list[Step]:

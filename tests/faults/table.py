@@ -2,7 +2,7 @@
 
     python -m tests.faults.table --folder FOLDER [--only WORD ...] [--write docs/recovery.md]
 
-Every row is one run of the smoke preset on two workers (384 updates of 16 drawn faces, a checkpoint every 32 updates),
+Every row is one run of the smoke preset on two workers (384 updates of 16 random images, a checkpoint every 32),
 judged against one that nothing happened to. FOLDER collects rows over several calls. Mounting a small disk needs root;
 the object store is moto behind a proxy that misbehaves.
 """
@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,12 +22,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from sharding.convert import ShardingOptions, convert
-from sharding.synthetic import synthesize
 from tests.faults import objectstore, stage, steps
-from tests.faults.stage import Stage, Verdict
+from tests.faults.stage import COUNTS, Stage, Verdict
+from tests.pipeline.small_datasets import write_dataset
 
 BEGIN, END = "<!-- the table begins -->", "<!-- the table ends -->"
+NOTHING = "none: a plain start, from the command to its first step"
 MIDDLE = 2000  # images; the fault comes after this many, between two checkpoints
 
 
@@ -46,7 +47,8 @@ class Row(NamedTuple):
 
     fault: str
     steps_lost: int
-    seconds: float
+    seconds: float  # until a new process makes a step
+    own: float  # of these, from Ray's call of our worker on
     every_epoch_whole: bool  # promise 1
     same_batches: bool  # promise 2
     same_bits: bool | None  # promise 2; None where the number of workers changed
@@ -66,6 +68,7 @@ def plays(number: int, *ranks: int) -> Callable[[Scene], Stage]:
 
 def nothing(scene: Scene) -> Stage:
     play = scene.stage()
+    play.fault_at = time.time()
     play.start()
     return ended(play)
 
@@ -135,6 +138,25 @@ def node_lost(scene: Scene) -> Stage:
     play.until(lambda: steps.read(play.log)[-1].world_size == 2)
     play.fault_at = struck
     return ended(play)
+
+
+def node_reclaimed(scene: Scene) -> Stage:
+    """The second of two nodes is drained, as when a spot instance is reclaimed, and goes ten seconds later."""
+    play = scene.stage(workers="1:2")
+    play.config = play.config.model_copy(update={"images": 5 * stage.IMAGES})
+    play.start()
+    play.has_shown(MIDDLE)
+    (leaving,) = scene.cluster.worker_nodes
+    drain = [str(Path(sys.executable).with_name("ray")), "drain-node", "--address", scene.cluster.address]
+    drain += ["--node-id", leaving.node_id, "--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "reclaimed"]
+    subprocess.run([*drain, "--deadline-remaining-seconds", "10"], check=True)
+    time.sleep(10)
+    scene.cluster.remove_node(leaving, allow_graceful=False)
+    play.fault_at = time.time()
+    try:
+        return ended(play)
+    finally:
+        scene.cluster.add_node(num_cpus=1)
 
 
 def disk_full(scene: Scene) -> Stage:
@@ -236,7 +258,7 @@ def store_misbehaves(how: str, seconds: float) -> Callable[[Scene], Stage]:
 
 
 FAULTS: dict[str, Callable[[Scene], Stage]] = {
-    "nothing": nothing,
+    NOTHING: nothing,
     "SIGKILL of a worker": plays(signal.SIGKILL, 1),
     "SIGKILL of rank 0": plays(signal.SIGKILL, 0),
     "SIGKILL of both workers": plays(signal.SIGKILL, 0, 1),
@@ -247,6 +269,7 @@ FAULTS: dict[str, Callable[[Scene], Stage]] = {
     "SIGTERM to the driver, then `--resume`": stopped,
     "SIGSTOP of a worker (`--timeout 20`)": worker_frozen,
     "loss of one of two nodes and its return (`--workers 1:2`)": node_lost,
+    "a node reclaimed with ten seconds' notice (`--workers 1:2`)": node_reclaimed,
     "disk full during a checkpoint": disk_full,
     "newest checkpoint truncated": newest_damaged(truncated),
     "newest checkpoint with one flipped bit": newest_damaged(flipped),
@@ -269,7 +292,7 @@ def judged(name: str, play: Stage, folder: Path) -> Row:
     """What the table says of one run, next to the reference that `folder` holds; the reference itself is left there."""
     verdict = Verdict(play)
     batches, end = folder / "batches.json", folder / "end.pt"
-    if name == "nothing":
+    if name == NOTHING:
         batches.write_text(json.dumps(verdict.batches))
         torch.save(verdict.state, end)
     expected = json.loads(batches.read_text())
@@ -277,7 +300,7 @@ def judged(name: str, play: Stage, folder: Path) -> Row:
     return Row(
         name,
         verdict.steps_lost(),
-        round(verdict.seconds_away(play), 1),
+        *verdict.seconds_away(play),
         verdict.every_epoch_whole(),
         verdict.batches[: len(expected)] == expected,
         stage.equal(verdict.state, torch.load(end, weights_only=True)) if always_two else None,
@@ -285,23 +308,11 @@ def judged(name: str, play: Stage, folder: Path) -> Row:
     )
 
 
-def data(folder: Path) -> Path:
-    """Drawn faces of 32 pixels: 64 to train on."""
-    if not (folder / "shards" / "manifest.json").exists():
-        synthesize(folder / "faces", 80)
-        convert(str(folder / "faces"), str(folder / "shards"), ShardingOptions(size=32, samples_per_shard=10))
-    return folder / "shards"
-
-
 def play_all(names: list[str], folder: Path) -> None:
     """Adds a row to `folder`/rows.jsonl for each fault."""
-    import ray
-
     os.environ["RAYGAN_CACHE"] = str(folder / "cache")
+    shards = write_dataset(folder / "shards", COUNTS, size=32)
     with stage.nodes(1, 1) as cluster:
-        ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
-        shards = data(folder)
-        ray.shutdown()
         for name in names:
             with tempfile.TemporaryDirectory(dir=folder) as scratch:
                 scene = Scene(cluster, shutil.copytree(shards, Path(scratch) / "shards"), Path(scratch))
@@ -314,15 +325,15 @@ def play_all(names: list[str], folder: Path) -> None:
 def table(rows: dict[str, Row]) -> str:
     """Markdown, in the order of FAULTS."""
     lines = [
-        "| fault | steps lost | seconds until it trains again | every epoch whole | same batches | same bits |",
-        "|---|---|---|---|---|---|",
+        "| fault | steps lost | seconds away | of these ours | every epoch whole | same batches | same bits |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name in FAULTS:
         if name in rows:
             row = rows[name]
             held = (row.every_epoch_whole, row.same_batches, row.same_bits)
             words = ["-" if fact is None else "yes" if fact else "**no**" for fact in held]
-            lines.append(f"| {name} | {row.steps_lost} | {row.seconds:g} | {' | '.join(words)} |")
+            lines.append(f"| {name} | {row.steps_lost} | {row.seconds:.0f} | {row.own:.1f} | {' | '.join(words)} |")
     return "\n".join(lines)
 
 

@@ -19,7 +19,7 @@ class PlainSession:
 
     def __init__(self, folder: Path, earlier: Sequence[Path] = (), killed_at: int | None = None) -> None:
         self.folder, self.earlier, self.killed_at = folder, earlier, killed_at
-        self.stopping = False
+        self.stopping = self.hurrying = False
         self.points: list[tuple[int, dict[str, float]]] = []
         self.images: list[tuple[int, np.ndarray]] = []
         self.warnings: list[tuple[int, str]] = []

@@ -1,0 +1,46 @@
+"""A hundred SIGKILLs at random instants, without Ray: python -m tests.faults.hundred [--kills 100] [--seed 0]
+
+Every run (the smoke preset, 1,024 images) is killed up to ten times, each within 1.5 seconds of its process being
+ready to train, and goes on in a new process; its end is compared, bit for bit, with that of a run that was left alone.
+"""
+
+import argparse
+import random
+import tempfile
+from pathlib import Path
+
+from pipeline.config import smoke
+from tests.faults.kills import final_state, run_with_kills
+from tests.faults.stage import COUNTS, equal
+from tests.pipeline.small_datasets import write_dataset
+
+KILLS_PER_RUN = 10
+LIFE = 1.5  # seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    chance = random.Random(arguments.seed)
+    config = smoke().model_copy(update={"images": 1024})
+    kills = torn = runs = unequal = 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shards = str(write_dataset(folder / "shards", COUNTS, size=32))
+        run_with_kills(config, shards, folder / "whole", chance, most=0, life=0)
+        expected = final_state(folder / "whole")
+        while kills < arguments.kills:
+            runs += 1
+            here = folder / f"run-{runs}"
+            most = min(KILLS_PER_RUN, arguments.kills - kills)
+            killed = run_with_kills(config, shards, here, chance, most, LIFE)
+            kills, torn = kills + killed.kills, torn + killed.during_a_write
+            unequal += not equal(final_state(here), expected)
+            print(f"{kills} kills in {runs} runs, {unequal} with another end", flush=True)
+    print(f"\n{kills} kills in {runs} runs; {torn} left a checkpoint half written; {unequal} runs ended otherwise")
+
+
+if __name__ == "__main__":
+    main()
