@@ -87,6 +87,7 @@ def _registered(run: Run, header: Header, faces: Faces, card: str) -> list[str]:
             judged_by,
             header.identity,
             card,
+            header.config.attributes,
         )
     except UserError as e:
         return [f"the generator was not registered: {e}"]

@@ -9,7 +9,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -46,12 +46,14 @@ def register_generator(
     judged_by: str,
     identity: Mapping[str, str],
     card: str,
+    attributes: Sequence[str] = (),
 ) -> Registered:
     """Registers `generator` (as it draws: averaged, with its BatchNorm buffers) as a new version of the model `name`.
 
     `arguments` are those of the generator's class, which must be in a file that imports nothing of raygan but
-    networks/parts.py. `position` (images) says when it was trained, `card` is Markdown.
-    `judged_by` is the key of the score (lower is better) that decides, under the same `identity`, who is champion.
+    networks/parts.py. `position` (images) says when it was trained, `card` is Markdown, `attributes` names those that
+    its faces are conditioned on. `judged_by` is the key of the score (lower is better) that decides, under the same
+    `identity`, who is champion.
     """
     with answering(uri) as server:
         import mlflow
@@ -65,7 +67,8 @@ def register_generator(
         )
         with tempfile.TemporaryDirectory() as folder:
             package = Path(folder) / "model"
-            save_generator(package, generator, arguments, card, Model(run_id=run_id, model_id=logged.model_id))
+            model = Model(run_id=run_id, model_id=logged.model_id)
+            save_generator(package, generator, arguments, card, attributes, model)
             server.log_model_artifacts(logged.model_id, str(package))
         server.finalize_logged_model(logged.model_id, "READY")
         server.log_outputs(run_id, [LoggedModelOutput(logged.model_id, position)])
@@ -90,7 +93,12 @@ def register_generator(
 
 
 def save_generator(
-    folder: Path, generator: nn.Module, arguments: Mapping[str, Any], card: str, model: Any = None
+    folder: Path,
+    generator: nn.Module,
+    arguments: Mapping[str, Any],
+    card: str,
+    attributes: Sequence[str] = (),
+    model: Any = None,
 ) -> None:
     """Writes the model's folder: weights.safetensors, generator.json and the code that draws, in MLflow's layout."""
     import mlflow
@@ -103,6 +111,7 @@ def save_generator(
         ColSpec("long", "seed", required=False),
         ColSpec("long", "index", required=False),
         ColSpec(Array(DataType.double), "latent", required=False),
+        *(ColSpec("long", name, required=False) for name in attributes),
     ]
     signature = ModelSignature(
         Schema(columns), Schema([ColSpec("string", "png")]), ParamSchema([ParamSpec("format", "string", "png")])
@@ -113,7 +122,7 @@ def save_generator(
         save_file(
             {k: v.detach().cpu().contiguous() for k, v in generator.state_dict().items()}, data / "weights.safetensors"
         )
-        description = {"class": type(generator).__name__, "arguments": dict(arguments)}
+        description = {"class": type(generator).__name__, "arguments": dict(arguments), "attributes": [*attributes]}
         (data / "generator.json").write_text(json.dumps(description, indent=1))
         (data / "README.md").write_text(redact(card))
         mlflow.pyfunc.save_model(

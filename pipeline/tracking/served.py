@@ -28,8 +28,9 @@ BATCH = 256  # images drawn at once
 class Served:
     """Draws one face per row of a table.
 
-    A row holds `seed` (and `index`, 0 if left out: which of the seed's faces), or `latent`, a list of numbers. The
-    answer is a table with the column `png` (base64), or, with the parameter format="array", uint8 [rows, H, W, 3].
+    A row holds `seed` (and `index`, 0 if left out: which of the seed's faces), or `latent`, a list of numbers. A model
+    of faces with attributes also takes a column of 0 or 1 for each, by its name; what is left out is as in a real face.
+    The answer is a table with the column `png` (base64), or, with the parameter format="array", uint8 [rows, H, W, 3].
     Raises ValueError for a table with neither seeds nor latents, or latents of another length.
     """
 
@@ -39,12 +40,14 @@ class Served:
         self._generator = getattr(network, description["class"])(**description["arguments"]).eval()
         self._generator.load_state_dict(load_file(folder / "weights.safetensors"))
         self._dimensions = self._generator.seed.latent
+        self._attributes: list[str] = description["attributes"]
 
     def predict(self, table: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame | np.ndarray:
         wanted = (params or {}).get("format", "png")
         if wanted not in FORMATS:
             raise ValueError(f"format: {wanted!r} is not one of {', '.join(FORMATS)}")
-        images = self._draw(self._latents(table))
+        noise = self._latents(table)
+        images = self._draw(noise, self._rows(table, noise))
         return images if wanted == "array" else pd.DataFrame({"png": [_png(image) for image in images]})
 
     def _latents(self, table: pd.DataFrame) -> torch.Tensor:
@@ -59,9 +62,24 @@ class Served:
         rows = zip(table["seed"], indices, strict=True)
         return torch.cat([latents(int(s), Purpose.FACES, int(i), 1, self._dimensions) for s, i in rows])
 
+    def _rows(self, table: pd.DataFrame, noise: torch.Tensor) -> torch.Tensor | None:
+        """The attributes of every face, uint8 [rows, attributes]; None for a model without any."""
+        if not self._attributes:
+            return None
+        rows = self._generator.seed.picked(noise)
+        for column, name in enumerate(self._attributes):
+            if name in table:
+                wanted = table[name].notna().to_numpy()
+                rows[torch.from_numpy(wanted), column] = torch.tensor(table[name][wanted].to_numpy(np.uint8))
+        return rows
+
     @torch.inference_mode()
-    def _draw(self, noise: torch.Tensor) -> np.ndarray:
-        images = torch.cat([self._generator(part) for part in noise.split(BATCH)])
+    def _draw(self, noise: torch.Tensor, rows: torch.Tensor | None) -> np.ndarray:
+        if rows is None:
+            images = torch.cat([self._generator(part) for part in noise.split(BATCH)])
+        else:
+            parts = zip(noise.split(BATCH), rows.split(BATCH), strict=True)
+            images = torch.cat([self._generator(part, attributes) for part, attributes in parts])
         levels = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return levels.permute(0, 2, 3, 1).contiguous().numpy()
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -15,11 +16,13 @@ from torch import nn
 from pipeline import tracking
 from pipeline.faces import Faces
 from pipeline.networks.dcgan import Generator
+from pipeline.noise import Purpose, latents
 from pipeline.tracking.client import client
 from pipeline.tracking.model import CHAMPION, save_generator
 from sharding.errors import RunError
 
 ARGUMENTS = {"size": 32, "latent": 5, "width": 4, "normalisation": "batch"}
+CONDITIONAL = {"normalisation": "none", "attributes": 2}
 KID = "score/kid_randconv"
 
 
@@ -64,6 +67,27 @@ def test_registering_adds_no_second_point_to_a_score(registered: tuple[str, str]
     assert writer.close(60) == 0
     register(uri, run_id, 5.0 + 1e-9, {})
     assert len(client(uri).get_metric_history(run_id, KID)) == 1
+
+
+def test_a_conditional_model_takes_attributes_by_name(tmp_path: Path) -> None:
+    import mlflow
+
+    torch.manual_seed(0)
+    network = Generator(32, 5, 4, "none", attributes=2)
+    network.seed.rows[512:] = 1
+    save_generator(tmp_path / "model", network, ARGUMENTS | CONDITIONAL, "# A card", ["Smiling", "Male"])
+    model = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+
+    def drawn(table: dict[str, list[int]]) -> np.ndarray:
+        return model.predict(pd.DataFrame(table), params={"format": "array"})
+
+    seeds = {"seed": [0] * 8, "index": [*range(8)]}
+    noise = torch.cat([latents(0, Purpose.FACES, i, 1, 6) for i in range(8)])
+    told = torch.tensor([[1, 0]] * 8)
+    with torch.no_grad():
+        expected = ((network(noise, told) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    assert np.array_equal(drawn(seeds | {"Smiling": [1] * 8, "Male": [0] * 8}), expected)
+    assert not np.array_equal(drawn(seeds), expected)
 
 
 LOADS_WITHOUT_RAYGAN = """
