@@ -15,6 +15,7 @@ app = App(
     help_epilogue="Try it on drawn faces, with nothing else at hand: raygan demo",
     help_format="plaintext",
     config=defaults.fill,
+    suppress_keyboard_interrupt=False,  # what a stopped command says is said by cli.py
 )
 
 Runs = Annotated[str, Parameter(help="Folder of all runs, or its URL in an object store.")]

@@ -31,7 +31,7 @@ class Job(NamedTuple):
     command: str  # as typed after `raygan submit --`
     user: str
     commit: str
-    run: str  # the run that it trains; empty for other commands
+    run: str  # the run that it trains, or its search; empty for other commands
     installed: bool  # whether the nodes' own code ran
     cpus: float  # that the command itself was given
     started: datetime | None

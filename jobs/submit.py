@@ -26,7 +26,8 @@ STOP_SECONDS = 300  # what a stopped job is given to save its checkpoint before 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("jobs", "pipeline", "sharding")
 HERE_ONLY = ("submit", "jobs", "ui", "demo")
-PLACES = ("shards", "runs", "out", "real", "folder")  # arguments that are words, and name a place
+PLACES = ("shards", "runs", "out", "real", "folder")  # arguments that name a place, though not by their type
+READ_THERE = ("--resume", "--config", "--space")  # what lies on the cluster and holds settings
 
 
 def send(
@@ -37,10 +38,9 @@ def send(
     `resume`: the job of this name may exist if it is over, and is gone on with. `installed`: no code travels, since
     the nodes have raygan. `cpus`: what the command itself is given, apart from its workers. Raises UserError.
     """
-    words = list(words[1:] if words[:1] == ("raygan",) else words)
+    words = list(words[1:] if [*words[:1]] == ["raygan"] else words)
     name = name or _option(words, "--name") or _option(words, "--resume") or _drawn_name(words)
-    if words[:1] == ["train"]:
-        words = train_words(words, name, resume)
+    words = resumed(named(words, name)) if resume else named(words, name)
     check(app, words)
     attempt = _attempt(server, name, resume)
     id = name if attempt == 1 else f"{name}.{attempt}"
@@ -48,7 +48,7 @@ def send(
         "name": name,
         "attempt": str(attempt),
         "command": shlex.join(["raygan", *words]),
-        "run": (_option(words, "--name") or _option(words, "--resume") or "") if words[0] == "train" else "",
+        "run": (_option(words, "--name") or _option(words, "--resume") or "") if words[0] in ("train", "tune") else "",
         "user": getpass.getuser(),
         "commit": commit(),
         "raygan": version("raygan"),
@@ -59,12 +59,20 @@ def send(
     return id
 
 
-def train_words(words: list[str], name: str, resume: bool) -> list[str]:
-    """The words of a `raygan train`, with the job's name as the run's if it has none, and resumed if asked for."""
-    if not _option(words, "--name") and not _option(words, "--resume"):
-        words = [*words, "--name", name]
-    if resume and not _option(words, "--resume"):
-        words = [*words, "--resume", "auto"]
+def named(words: list[str], name: str) -> list[str]:
+    """The command with the job's name as that of its run or search, if it has none."""
+    if words[:1] not in (["train"], ["tune"]) or _option(words, "--name") or _option(words, "--resume"):
+        return words
+    return [*words, "--name", name]
+
+
+def resumed(words: list[str]) -> list[str]:
+    """The command that goes on with what this one began. All but these two go on by being repeated."""
+    name, runs = _option(words, "--name"), _option(words, "--runs")
+    if words[:1] == ["train"] and not _option(words, "--resume"):
+        return [*words, "--resume", "auto"]
+    if words[:1] == ["tune"] and name and runs:
+        return ["tune", "--resume", name, "--runs", runs]
     return words
 
 
@@ -78,11 +86,7 @@ def check(app: App, words: list[str]) -> None:
             f"{redact(line)}: a credential in it would be shown to all who look at the job; leave it out and give it "
             "to the cluster's nodes as an environment variable"
         )
-    if _option(words, "--resume") not in (None, "auto"):  # the run's values lie on the cluster, and are needed to judge
-        return
-    _, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
-    bound.apply_defaults()
-    for flag, place in _places(words[0], bound.arguments):
+    for flag, place in _places(app, words):
         if "://" not in place and not Path(place).is_absolute():
             raise UserError(
                 f"{flag} {place}: on the cluster this would be a folder of one node's scratch; "
@@ -95,15 +99,20 @@ def entrypoint(words: list[str], installed: bool) -> str:
     return shlex.join([*(["raygan"] if installed else ["python", "-P", "-m", "jobs"]), *words])
 
 
-def _places(command: str, arguments: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The flags, or positions, that name a file or a folder."""
-    for name, value in arguments.items():
-        if isinstance(value, BaseModel):
-            yield from _places(command, dict(value))
-        elif isinstance(value, Path) or (
-            isinstance(value, str) and (name in PLACES or (command, name) == ("shard", "source"))
-        ):
-            yield f"--{name}", str(value)
+def _places(app: App, words: list[str]) -> Iterator[tuple[str, str]]:
+    """The flags, or positions, that name a file or a folder, and their values. Raises CycloptsError, UserError."""
+    typed = {flag: value for flag in READ_THERE if (value := _option(words, flag)) not in (None, "auto")}
+    if typed:  # the other values lie on the cluster, where the command is judged
+        yield from (
+            (flag, value) for flag in ("--shards", "--runs", *READ_THERE[1:]) if (value := _option(words, flag))
+        )
+        return
+    _, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    bound.apply_defaults()
+    for name, value in bound.arguments.items():
+        for field, place in dict(value).items() if isinstance(value, BaseModel) else ((name, value),):
+            if isinstance(place, Path) or field in PLACES or (words[0], field) == ("shard", "source"):
+                yield f"--{field}", str(place or "/")
 
 
 def _attempt(server: JobServer, name: str, resume: bool) -> int:

@@ -18,6 +18,16 @@ def ends(capsys: pytest.CaptureFixture[str], *tokens: str) -> tuple[int, str]:
     return end.value.code, said[0]
 
 
+def test_ctrl_c_ends_with_130_and_with_what_the_command_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt("stopped at 64 images")
+
+    monkeypatch.setattr("pipeline.runs.find_checkpoint", interrupted)
+    assert ends(capsys, "generate", "somebody") == (130, "raygan: stopped at 64 images")
+
+
 def test_help_is_quick_to_import_and_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--help"])
     page = capsys.readouterr().out

@@ -23,6 +23,8 @@ def words(line: str) -> list[str]:
         f"{TRAIN} --name a --workers 8 --gpu",
         f"{TRAIN} --name a --resume auto",
         "train --resume a --runs /data/runs --generator.width 8",  # whether it fits, only the cluster knows
+        f"{TRAIN} --config /data/best.yaml",
+        "tune --shards s3://faces/shards --runs s3://faces/runs --trials 20",
         "shard /data/celeba s3://faces/shards --size 32",
         "evaluate a --runs /data/runs --json /data/scores.json",
         "doctor --shards s3://faces/shards --workers 8",
@@ -40,6 +42,8 @@ def test_a_command_that_may_travel_is_let_go(line: str) -> None:
         ("demo", "name the command to send after two dashes"),
         ("train --shards shards --runs /data/runs", "--shards shards: on the cluster this would be a folder of one"),
         ("train --shards /data/shards", "--runs runs: on the cluster"),
+        (f"{TRAIN} --config best.yaml", "--config best.yaml: on the cluster"),
+        ("train --resume a --runs runs", "--runs runs: on the cluster"),
         ("shard celeba /data/shards", "--source celeba: on the cluster"),
         ("evaluate a --runs /data/runs --json scores.json", "--json scores.json: on the cluster"),
         ("train --tracking http://me:secret@mlflow:5000", r"http://\[redacted\]@mlflow:5000.*: a credential in it"),
@@ -57,16 +61,31 @@ def test_a_mistyped_command_is_refused_here(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "resume", "sent"),
+    ("line", "sent"),
     [
-        (TRAIN, False, f"{TRAIN} --name job"),
-        (f"{TRAIN} --name=run", False, f"{TRAIN} --name=run"),
-        (f"{TRAIN} --name run", True, f"{TRAIN} --name run --resume auto"),
-        ("train --resume run --runs /r", True, "train --resume run --runs /r"),
+        (TRAIN, f"{TRAIN} --name job"),
+        (f"{TRAIN} --name=run", f"{TRAIN} --name=run"),
+        ("train --resume run --runs /r", "train --resume run --runs /r"),
+        ("tune --runs /r", "tune --runs /r --name job"),
+        ("shard /a /b", "shard /a /b"),
     ],
 )
-def test_a_run_gets_the_jobs_name_and_is_gone_on_with_if_it_was_begun(line: str, resume: bool, sent: str) -> None:
-    assert submit.train_words(words(line), "job", resume) == words(sent)
+def test_a_run_gets_the_jobs_name_if_it_has_none(line: str, sent: str) -> None:
+    assert submit.named(words(line), "job") == words(sent)
+
+
+@pytest.mark.parametrize(
+    ("line", "sent"),
+    [
+        (f"{TRAIN} --name run", f"{TRAIN} --name run --resume auto"),
+        (f"{TRAIN} --name run --resume auto", f"{TRAIN} --name run --resume auto"),
+        ("tune --shards /s --runs /r --name search --trials 9", "tune --resume search --runs /r"),
+        ("tune --resume search --runs /r", "tune --resume search --runs /r"),
+        ("shard /a /b", "shard /a /b"),
+    ],
+)
+def test_a_command_that_is_resumed_goes_on_with_what_was_begun(line: str, sent: str) -> None:
+    assert submit.resumed(words(line)) == words(sent)
 
 
 def test_the_line_for_the_heads_shell_keeps_every_word_whole() -> None:
