@@ -1,0 +1,153 @@
+"""What each knob of a preset is worth: the preset, and the preset with one knob changed, trained alike and scored.
+
+    python benchmarks/recipes.py SHARDS OUT [--preset celeba64] [--width 32] [--images 192000] [--seeds 3]
+        [--only NAME ...] [--extractor file:PATH] [--count 2000] [--processes 2] [--json]
+
+Each run is one process of one thread, without Ray; OUT keeps its checkpoint and its generated faces (NAME-SEED.npy), so
+the same command goes on where it was stopped. The scores are those of `raygan evaluate` against the training split.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import checkpoint
+from pipeline.config import PRESETS, Config
+from pipeline.place import Place
+from pipeline.worker import work
+from sharding.stores import Folder
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "radford": {"preset": "radford"},
+    "article": {"preset": "article"},
+    "no averaging": {"ema_half_life": 0},
+    "no penalty": {"r1": 0},
+    "no flips": {"flip": False},
+    "no decay": {"decay": "none"},
+    "batch norm in D": {"discriminator": {"normalisation": "batch"}, "r1": 0},
+    "hinge, spectral gain 32": {"loss": "hinge", "r1": 0, "discriminator": {"spectral_gain": 32}},
+    "relativistic": {"loss": "relativistic"},
+    "least squares": {"loss": "least-squares"},
+    "rates halved": {"rate": 0.5},
+    "rates doubled": {"rate": 2.0},
+    "two G updates": {"balance": 0.5},
+    "two D updates": {"balance": 2.0},
+    "DiffAugment": {"augment": ("colour", "translation", "cutout")},
+    "fp32": {"precision": "fp32"},
+}
+
+
+def configured(preset: str, change: dict[str, Any], arguments: argparse.Namespace, seed: int) -> Config:
+    change = dict(change)
+    values = PRESETS[change.pop("preset", preset)]().model_dump()
+    rate = change.pop("rate", 1.0)
+    for network in ("generator", "discriminator"):
+        values[network] |= change.pop(network, {})
+        values[network] |= {"width": arguments.width}
+        values[network]["learning_rate"] *= rate
+    never = {"every": 10**12}
+    values |= {"images": arguments.images, "seed": seed, "checkpoints": values["checkpoints"] | never}
+    values |= {"evaluation": values["evaluation"] | never | {"count": 2}, "batch": arguments.batch or values["batch"]}
+    return Config.model_validate(values | change)
+
+
+class Quiet:
+    """A Session that keeps the last checkpoint, and the pace."""
+
+    stopping = False
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.paces = folder, list[float]()
+
+    def checkpoints(self) -> Sequence[Folder]:
+        return ()
+
+    def metrics(self, values: dict[str, float], position: int) -> None:
+        if "speed/images_per_second" in values:
+            self.paces.append(values["speed/images_per_second"])
+
+    def image(self, name: str, image: np.ndarray, position: int) -> None: ...
+
+    def warn(self, words: str, position: int) -> None: ...
+
+    def save(self, taken: checkpoint.Snapshot) -> None:
+        checkpoint.write(self.folder, taken)
+
+
+def run_one(arguments: argparse.Namespace) -> None:
+    """In a process of its own: trains a variant and leaves its faces."""
+    folder = Path(arguments.out) / arguments.one.replace(" ", "-")
+    config = configured(arguments.preset, VARIANTS[arguments.one], arguments, arguments.seed)
+    session, start = Quiet(folder.with_name(f"{folder.name}-{arguments.seed}")), time.monotonic()
+    work(config, arguments.shards, Place(), session)
+    images = checkpoint.load_faces(session.folder).draw(0, arguments.count).permute(0, 2, 3, 1).numpy()
+    report = {"images_per_second": statistics.median(session.paces), "seconds": time.monotonic() - start}
+    session.folder.with_suffix(".json").write_text(json.dumps(report))
+    np.save(session.folder.with_suffix(".npy"), images)
+
+
+def start(arguments: argparse.Namespace, name: str, seed: int) -> None:
+    if (Path(arguments.out) / f"{name.replace(' ', '-')}-{seed}.npy").exists():
+        return
+    command = [sys.executable, __file__, *sys.argv[1:], "--one", name, "--seed", str(seed)]
+    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+
+def scores(arguments: argparse.Namespace, name: str) -> Iterator[dict[str, float]]:
+    from pipeline.evaluation.report import judge
+
+    for seed in range(arguments.seeds):
+        images = str(Path(arguments.out) / f"{name.replace(' ', '-')}-{seed}.npy")
+        report = judge(images, arguments.shards, "train", extractor=arguments.extractor, count=arguments.count)
+        yield report.scores
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shards")
+    parser.add_argument("out")
+    parser.add_argument("--preset", default="celeba64")
+    parser.add_argument("--only", nargs="*", default=list(VARIANTS), metavar="NAME", help=", ".join(VARIANTS))
+    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--batch", type=int, help="default: the preset's")
+    parser.add_argument("--images", type=int, default=192_000)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--extractor", default="randconv")
+    parser.add_argument("--count", type=int, default=2_000)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        run_one(arguments)
+        return
+    Path(arguments.out).mkdir(parents=True, exist_ok=True)
+    jobs = [(name, seed) for seed in range(arguments.seeds) for name in arguments.only]
+    with ThreadPoolExecutor(arguments.processes) as pool:
+        list(pool.map(lambda job: start(arguments, *job), jobs))
+
+    print(f"{arguments.images:,} images, width {arguments.width}, {arguments.count:,} faces judged by their averages")
+    medians: dict[str, dict[str, float]] = {}
+    for name in arguments.only:
+        found = list(scores(arguments, name))
+        medians[name] = {key: statistics.median(values[key] for values in found) for key in found[0]}
+        each = "   ".join(f"{key} " + " ".join(f"{values[key]:.4g}" for values in found) for key in found[0])
+        print(f"{name:26}{each}")
+    if arguments.json:
+        print(json.dumps(medians))
+
+
+if __name__ == "__main__":
+    main()
