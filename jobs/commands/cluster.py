@@ -22,7 +22,7 @@ Name = Annotated[str, Parameter(help="Of the job, as `raygan jobs list` shows it
 
 @app.command
 def submit(
-    *command: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    *command: str,
     address: Address = None,
     name: Annotated[
         str | None, Parameter(help="Of the job, and of the run it trains. [default: the command's own --name]")
@@ -42,6 +42,11 @@ def submit(
 
     The code of this raygan travels along; folders must be shared by all nodes. A job goes on when this command ends.
     The cluster's token is read from RAY_AUTH_TOKEN_PATH, RAY_AUTH_TOKEN or ~/.ray/auth_token.
+
+    Parameters
+    ----------
+    command
+        After two dashes: any raygan command, as it would be typed on the cluster.
     """
     from jobs import following, submit
     from jobs.jobserver import JobServer

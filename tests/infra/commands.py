@@ -13,6 +13,9 @@ from cyclopts import App
 from jobs import defaults
 from pipeline.config import Launch, radford
 from pipeline.runs import Run
+from pipeline.tuning import search as searches
+from pipeline.tuning.search import Options
+from pipeline.tuning.space import DEFAULT
 from tests.infra.programs import INFRA, ROOT
 
 # Where a shell looks for a program: at the start of a line, or after one of these. Variables may be set before it.
@@ -59,13 +62,19 @@ def commands_in(path: Path, program: str) -> tuple[list[str], list[str]]:
     return [line for block in blocks for line in command_lines(block, program)], spans
 
 
-def parse(app: App, tokens: list[str], resumed: Launch | None = None) -> dict[str, Any]:
+def parse(app: App, tokens: list[str]) -> dict[str, Any]:
     """The arguments a cyclopts app would call its command with. Raises CycloptsError.
 
-    A run that is resumed lends its values; none exists here, so each was launched as `resumed` says.
+    A run or search that is resumed, and a file of settings, lend their values; none exists here, so these do.
     """
-    run = Run(config=radford(), launch=resumed or Launch(name="run"), data="", tracking="local", run_id="")
-    with mock.patch.object(defaults.runs, "load", return_value=run):
+    launch = Launch(name="run")
+    run = Run(config=radford(), launch=launch, data="", tracking="local", run_id="")
+    search = searches.plan(radford(), launch, DEFAULT, Options(), "")
+    with (
+        mock.patch.object(defaults.runs, "load", return_value=run),
+        mock.patch.object(defaults.searches, "load", return_value=search),
+        mock.patch.object(defaults, "read_mapping", return_value={}),
+    ):
         _, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
     return dict(bound.arguments)
 

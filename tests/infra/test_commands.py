@@ -8,6 +8,7 @@ import pytest
 import yaml
 from cyclopts import CycloptsError, MissingArgumentError
 
+from jobs import submit
 from jobs.cli import app
 from tests.infra.commands import command_lines, commands_in, parse, parse_click, texts
 from tests.infra.compose import services
@@ -53,7 +54,9 @@ def test_command_lines_are_found_where_a_shell_would_run_them() -> None:
     )
 
 
-@pytest.mark.parametrize("line", ["train --wrokers 2", "tarin", "train --workers many", "train --batch 0"])
+@pytest.mark.parametrize(
+    "line", ["submit --nmae a -- train", "train --wrokers 2", "tarin", "train --workers many", "train --batch 0"]
+)
 def test_the_real_parser_refuses_what_does_not_exist(line: str) -> None:
     with pytest.raises(CycloptsError):
         parse(app, shlex.split(line))
@@ -63,7 +66,9 @@ def test_the_real_parser_refuses_what_does_not_exist(line: str) -> None:
 def test_every_raygan_command_that_is_written_down_exists(path: Path) -> None:
     lines, mentions = commands_in(path, "raygan")
     for line in lines:
-        parse(app, shlex.split(line)[1:])
+        arguments = parse(app, shlex.split(line)[1:])
+        if line.startswith("raygan submit "):
+            submit.check(app, submit.named(list(arguments["command"]), "job"))
     for line in mentions:
         with contextlib.suppress(MissingArgumentError):  # `raygan shard`, in a sentence
             parse(app, shlex.split(line)[1:])

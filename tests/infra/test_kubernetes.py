@@ -100,13 +100,14 @@ def test_the_cluster_of_a_job_holds_the_workers_that_its_command_asks_for(
     )
     workers = job["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]
     resources = workers["template"]["spec"]["containers"][0]["resources"]
-    resume, start = [shlex.split(command)[1:] for command in raygan_commands(job["spec"]["entrypoint"])]
-    launch = parse(app, start)["launch"]
+    (command,) = raygan_commands(job["spec"]["entrypoint"])
+    arguments = parse(app, shlex.split(command)[1:])
+    launch = arguments["launch"]
+    assert arguments["resume"] == "auto"
     assert launch.most_workers == workers["replicas"] == workers["maxReplicas"]
     assert launch.fewest_workers == workers["minReplicas"]
     assert launch.gpu == ("nvidia.com/gpu" in resources["limits"])
     assert launch.cpus_per_worker <= int(resources["limits"].get("cpu", resources["requests"]["cpu"]))
-    assert parse(app, resume, resumed=launch)["launch"] == launch
 
 
 def test_with_queues_every_job_waits_in_one_and_no_standing_cluster_bypasses_it(
