@@ -29,13 +29,15 @@ class DiscriminatorObjective(nn.Module):
         # The gradient of a gradient is too small for bfloat16.
         with precision(config, real.device, exact=mixture is not None):
             real = real.requires_grad_(mixture is not None)
-            real_logits = self.discriminator(real, attributes).float()
-            fake_logits = self.discriminator(fake, attributes).float()
+            # What torch compiles cannot be differentiated twice, so a penalty goes round it.
+            judge = self.discriminator if mixture is None else self.discriminator.forward
+            real_logits = judge(real, attributes).float()
+            fake_logits = judge(fake, attributes).float()
             loss = self.loss.discriminator(real_logits, fake_logits)
             if mixture is not None and config.r1:
                 loss = loss + config.r1 * config.penalty_every * r1_penalty(real_logits, real)
             if mixture is not None and config.gradient_penalty:
-                penalty = gradient_penalty(self.discriminator, real, fake, attributes, mixture)
+                penalty = gradient_penalty(judge, real, fake, attributes, mixture)
                 loss = loss + config.gradient_penalty * config.penalty_every * penalty
         return loss, real_logits.detach(), fake_logits.detach()
 

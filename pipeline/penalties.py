@@ -1,7 +1,9 @@
 """Gradient penalties on the discriminator. It must treat each image alone: no batch normalisation."""
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def r1_penalty(logits: Tensor, real: Tensor) -> Tensor:
@@ -13,7 +15,7 @@ def r1_penalty(logits: Tensor, real: Tensor) -> Tensor:
 
 
 def gradient_penalty(
-    discriminator: nn.Module, real: Tensor, fake: Tensor, attributes: Tensor | None, mixture: Tensor
+    discriminator: Callable[..., Tensor], real: Tensor, fake: Tensor, attributes: Tensor | None, mixture: Tensor
 ) -> Tensor:
     """How far the gradient between real images and fakes is from length 1: Gulrajani et al., arXiv 1704.00028.
 

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -212,3 +213,15 @@ def test_a_conditional_pair_draws_what_it_is_told_and_else_picks_from_real_rows(
     assert not torch.equal(game.generator(noise), game.generator(noise, 1 - picked))
     logits = game.discriminator(IMAGES.float(), told)
     assert not torch.equal(logits, game.discriminator(IMAGES.float(), 1 - told))
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_networks_follow_the_others_penalty_included_and_share_their_checkpoints() -> None:
+    knobs = {"discriminator": Discriminator(width=4, normalisation="none"), "r1": 0.5, "penalty_every": 2}
+    plain, compiled = adversaries(**knobs), adversaries(compile=True, **knobs)
+    for step in range(2):
+        plain.step(IMAGES, 8 * step)
+        compiled.step(IMAGES, 8 * step)
+    assert compiled.measures() == pytest.approx(plain.measures(), rel=1e-3)
+    plain.load_state_dict(compiled.state_dict())
+    assert torch.equal(weights(plain.generator), weights(compiled.generator))
