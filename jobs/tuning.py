@@ -71,7 +71,7 @@ def _space_of(vary: Sequence[str], file: Path | None) -> Space:
 
 def describe(search: Search) -> str:
     """The plan in words."""
-    options, config = search.options, search.config
+    options, config = search.options, search.base
     rungs = search.rungs
     stops = "every trial runs to its end"
     if rungs:
@@ -163,7 +163,7 @@ def table(conductor: Conductor) -> Table:
 
 def _cells(conductor: Conductor, standing: Standing) -> list[str]:
     images, pace = conductor.search.config.images, standing.images_per_second
-    left = (images - standing.position) / pace if pace and standing.state == "running" else 0.0
+    left = (images - standing.position) / pace if pace and standing.state == "running" else None
     return [
         standing.name,
         standing.state,
@@ -171,7 +171,7 @@ def _cells(conductor: Conductor, standing: Standing) -> list[str]:
         f"rung {standing.rung}",
         f"{standing.position:,}/{images:,}",
         f"{pace:.0f}/s" if pace else "-",
-        f"{left / 60:.0f} min" if left >= 60 else f"{left:.0f} s",
+        "-" if left is None else f"{left / 60:.0f} min" if left >= 60 else f"{left:.0f} s",
         " ".join(f"{field}={short(value)}" for field, value in standing.values.items()),
     ]
 

@@ -61,7 +61,7 @@ class Conductor:
 
     def __init__(self, search: Search, stop_one: Callable[[str], Any], stopping: Callable[[], bool]) -> None:
         self.search, self._stop_one, self._stopping = search, stop_one, stopping
-        config, options = search.config, search.options
+        config, options = search.base, search.options
         self.ledger = Ledger(
             search.journal,
             "search",
@@ -134,11 +134,9 @@ class Conductor:
         if ending == "stopped" and not running.unwanted:
             self._interrupted(running)
             return
-        if ending == "stopped":
-            reason = f"{entry.score:.4g} at {entry.position:,} images was not among the best of its rung"
         running.job.ledger.end(running.job.number, ending, reason)
         running.standing.state = ending
-        self._end_run(running.run, STATUS[ending], reason)
+        self._end_run(running.run, STATUS[ending], running.job.ledger[running.job.number].reason)
         if ending == "failed":
             self._say(f"trial {name} failed: {reason}")
 
@@ -153,6 +151,13 @@ class Conductor:
         if post.news.words:
             self._say(f"trial {post.trial}: {post.news.words}")
 
+    def settle(self, ledger: Ledger) -> None:
+        """Ends in MLflow what ended in the ledger just before the search was killed."""
+        for entry in ledger.entries():
+            if entry.state != "running":
+                name = self._job(ledger, entry).name
+                recording.settle(self.search, name, STATUS[entry.state], entry.reason)
+
     def close(self) -> None:
         """Closes the MLflow runs of all trials that have not ended."""
         while self._running:
@@ -163,17 +168,24 @@ class Conductor:
 
     def _new_job(self) -> Job | None:
         if entry := self.ledger.next():
-            return Job(name_of(entry.number), self.ledger, entry.number, entry.values, self.search.config.seed)
+            return self._job(self.ledger, entry)
         if self.ledger.running:
             return None
-        self.finals = self.finals or open_finals(self.search, self.ledger)
-        if entry := self.finals.next():
-            first, seed = entry.values["trial"], self.search.config.seed + entry.values["seed"]
-            return Job(name_of(first, seed), self.finals, entry.number, self.ledger[first].values, seed)
-        return None
+        if self.finals is None:
+            self.finals = open_finals(self.search, self.ledger)
+            self.settle(self.finals)
+        entry = self.finals.next()
+        return self._job(self.finals, entry) if entry else None
+
+    def _job(self, ledger: Ledger, entry: Entry) -> Job:
+        seed = self.search.config.seed
+        if ledger is self.ledger:
+            return Job(name_of(entry.number), ledger, entry.number, entry.values, seed)
+        first, seed = entry.values["trial"], seed + entry.values["seed"]
+        return Job(name_of(first, seed), ledger, entry.number, self.ledger[first].values, seed)
 
     def _config(self, job: Job) -> Config:
-        return overlay(self.search.config, job.values).model_copy(update={"seed": job.seed})
+        return overlay(self.search.base, job.values).model_copy(update={"seed": job.seed})
 
     def _standing(self, entry: Entry) -> Standing:
         rung = self.search.rungs.passed(entry.position) if self.search.rungs else 0

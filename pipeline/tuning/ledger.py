@@ -36,7 +36,7 @@ class Entry(NamedTuple):
     state: State
     scores: dict[int, float]
     cost: float
-    reason: str  # of a failure
+    reason: str  # why it failed or was stopped
 
     @property
     def position(self) -> int:
@@ -106,13 +106,15 @@ class Ledger:
             return False
         trial.report(score, position)
         if unwanted := bool(trial.should_prune()):
-            trial.set_user_attr("unwanted", True)  # should we be killed before it ends
+            # Noted at once, should we be killed before it ends.
+            trial.set_user_attr("unwanted", f"{score:.4g} at {position:,} images was not among the best of its rung")
         return unwanted
 
     def end(self, number: int, state: Literal["finished", "stopped", "failed"], reason: str = "") -> None:
+        """`reason`: of a failure; that of a stop is known."""
         trial = optuna.trial.Trial(self._study, self._trials()[number]._trial_id)
         trial.set_user_attr("state", state)
-        trial.set_user_attr("reason", reason)
+        trial.set_user_attr("reason", trial.user_attrs.get("unwanted", "") if state == "stopped" else reason)
         self._study.tell(trial, self[number].score if state == "finished" else None, state=STATES[state])
 
     def entries(self) -> list[Entry]:

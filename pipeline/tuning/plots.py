@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from pipeline.tuning.ranking import Row
 
@@ -36,6 +37,8 @@ def heat_maps(rows: Sequence[Row], path: Path) -> list[Path]:
             of = [row for row in some if (row.state == "finished") == ended]
             axis.scatter(*([row.values[rate] for row in of] for rate in RATES), c="black", s=14, marker=mark)
         axis.set(xscale="log", yscale="log", title=title, xlabel=GENERATOR)
+        for scale in (axis.xaxis, axis.yaxis):
+            scale.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel(DISCRIMINATOR)
     figure.colorbar(mesh, ax=axes, label="last score; triangles were stopped early")
     figure.savefig(path, dpi=120)
@@ -82,7 +85,8 @@ def cost(rows: Sequence[Row], front: Sequence[Row], unit: str, path: Path) -> Pa
     for words, ended in (("finished", True), ("stopped", False)):
         of = [row for row in rows if row.score is not None and (row.state == "finished") == ended]
         axis.scatter([row.cost for row in of], [_score(row) for row in of], label=words, marker="o" if ended else "v")
-    axis.step([row.cost for row in front], [_score(row) for row in front], where="post", c="black", label="best for it")
+    best = [row.cost for row in front], [_score(row) for row in front]
+    axis.step(*best, "k-o", where="post", markerfacecolor="none", markersize=12, label="not beaten in both")
     for row in front:
         axis.annotate(f" {row.trial:04d}", (row.cost, _score(row)))
     axis.set(xlabel=f"{unit}-seconds", ylabel="last score (lower is better)")

@@ -46,6 +46,15 @@ def begin_trial(search: Search, name: str, config: Config) -> Run:
     return run
 
 
+def settle(search: Search, name: str, status: tracking.Status, reason: str) -> None:
+    """Ends the trial's run as it ended, if MLflow says otherwise. Raises UserError."""
+    if runs.exists(search.trials, name):
+        run = runs.load(search.trials, name)
+        if tracking.find_run(run.tracking, run.run_id).status != status:
+            tracking.resume_run(run.tracking, run.run_id)  # which takes back that it was presumed dead
+            tracking.end_run(run.tracking, run.run_id, status, reason, run.spool)
+
+
 def keep(search: Search, files: list[Path], metrics: dict[str, float], note: str) -> int:
     """Leaves what the search found with its run, and what its trials left undelivered with theirs.
 

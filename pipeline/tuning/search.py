@@ -50,7 +50,7 @@ class Options(Knobs):
 class Search(Knobs):
     """`search.json`."""
 
-    config: Config  # of a trial, before its values
+    config: Config  # what all trials share, as it was asked for
     launch: Launch  # of the search: its name, and what each trial may use; its folders are absolute
     space: Space
     options: Options
@@ -67,6 +67,11 @@ class Search(Knobs):
         return Path(str(self.launch.runs)) / self.name
 
     @property
+    def base(self) -> Config:
+        """A trial's configuration before its values: scored at every rung, and at the end as `config` asks for."""
+        return _of_a_trial(self.config, self.options)
+
+    @property
     def journal(self) -> Path:
         return self.folder / JOURNAL
 
@@ -77,7 +82,7 @@ class Search(Knobs):
 
     @property
     def rungs(self) -> Rungs | None:
-        return Rungs(self.config.evaluation.every, self.options.reduction) if self.options.scheduler == "asha" else None
+        return Rungs(self.base.evaluation.every, self.options.reduction) if self.options.scheduler == "asha" else None
 
     @property
     def workers(self) -> int:
@@ -112,11 +117,12 @@ def plan(config: Config, launch: Launch, space: Space, options: Options, data: s
         raise UserError(f"--runs {launch.runs}: a search keeps a journal there: give a folder that all nodes share")
     if not str(launch.workers).isdecimal():
         raise UserError(f"--workers-per-trial {launch.workers}: a trial has a fixed number of workers")
-    return Search(config=_of_a_trial(config, options), launch=launch, space=space, options=options, data=data)
+    _of_a_trial(config, options)
+    return Search(config=config, launch=launch, space=space, options=options, data=data)
 
 
 def _of_a_trial(config: Config, options: Options) -> Config:
-    """Scores at every rung, of few images; at the end, of as many as `config` asks for."""
+    """Raises UserError if there is no room for a rung."""
     batches = -(-config.images // (options.reduction**2 * config.batch))
     every = options.first_rung or batches * config.batch
     if every > config.images:

@@ -35,6 +35,8 @@ def run_trial(given: dict[str, Any], *, folder: str, score: Score, board: Any) -
     """
     import torch
 
+    from pipeline import worker  # noqa: F401  (what a cold process has to import is no cost of its first trial)
+
     os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = THREAD_SECONDS
     run = runs.load(folder, given["name"])
     report = Report(run.name, score, board)
@@ -54,10 +56,11 @@ class Report:
     def __init__(self, trial: str, score: Score, board: Any) -> None:
         self._trial, self._board = trial, board
         self._score = ("score/kid",) if score == "kid" else ("score/fid", "score/fd_")
-        self._start = time.monotonic()
+        self._start = 0.0
 
     def begins(self) -> bool:
-        """Says so; returns whether the driver still wants it."""
+        """Says so, and starts the clock; returns whether the driver still wants the trial."""
+        self._start = time.monotonic()
         return not self._post(TrialNews(self._trial, News(0, {}), began=True))
 
     def __call__(self, news: News) -> bool:

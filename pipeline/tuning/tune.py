@@ -44,6 +44,7 @@ def search_all(search: Search, show: Show, say: Callable[[str], None], command: 
         lambda: bool(ray.get(board.stopping.remote())),
     )
     try:
+        conductor.settle(conductor.ledger)
         _run(search, conductor, board, at_once.trials, show)
         if ray.get(board.stopping.remote()):
             raise KeyboardInterrupt
@@ -104,7 +105,16 @@ def _resources(search: Search) -> tune.PlacementGroupFactory:
     return tune.PlacementGroupFactory([{"CPU": float(search.launch.cpus_per_worker), "GPU": float(search.launch.gpu)}])
 
 
-class Asking(Searcher):
+class _Adapter:
+    """Between Ray Tune and the conductor. Tune pickles what it is given to restore it; we go on from the ledger."""
+
+    _conductor: Conductor
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class Asking(_Adapter, Searcher):
     """Ray Tune asks for a trial; the conductor knows of one."""
 
     def __init__(self, conductor: Conductor) -> None:
@@ -127,7 +137,7 @@ class Asking(Searcher):
         raise NotImplementedError("a search goes on from its ledger")
 
 
-class Listening(tune.Callback):
+class Listening(_Adapter, tune.Callback):
     """Ray Tune tells what trials report, and how they end."""
 
     def __init__(self, conductor: Conductor) -> None:
