@@ -27,6 +27,7 @@ FIXED = (
     "window",
     "generator.width",
     "generator.normalisation",
+    "generator.upsampling",
     "discriminator.width",
     "discriminator.normalisation",
     "discriminator.spectral_gain",

@@ -10,14 +10,21 @@ activations) is Radford's.
 import torch
 from torch import Tensor, nn
 
-from pipeline.networks.parts import Projection, Seed, normalise
+from pipeline.networks.parts import Projection, Seed, doubling, normalise
 
 
 class Generator(nn.Module):
     """Takes and gives what dcgan.Generator does."""
 
     def __init__(
-        self, size: int, latent: int, width: int, normalisation: str, uniform: bool = False, attributes: int = 0
+        self,
+        size: int,
+        latent: int,
+        width: int,
+        normalisation: str,
+        uniform: bool = False,
+        attributes: int = 0,
+        upsampling: str = "transposed",
     ) -> None:
         super().__init__()
         self.seed = Seed(latent, uniform, attributes)
@@ -26,7 +33,7 @@ class Generator(nn.Module):
         layers: list[nn.Module] = []
         for _ in range(_blocks(size)):
             after = max(channels // 2, width)
-            layers += [nn.ConvTranspose2d(channels, after, 4, stride=2, padding=1, bias=bias)]
+            layers += doubling(upsampling, channels, after, bias)
             layers += [*normalise(normalisation, after), nn.ReLU(inplace=True)]
             channels = after
         layers += [nn.Conv2d(channels, 3, 3, padding=1), nn.Tanh()]

@@ -30,6 +30,7 @@ def generator_arguments(config: Config, size: int) -> dict[str, Any]:
         "normalisation": config.generator.normalisation,
         "uniform": config.latent_distribution == "uniform",
         "attributes": len(config.attributes),
+        "upsampling": config.generator.upsampling,
     }
 
 

@@ -2,17 +2,25 @@
 
 from torch import Tensor, nn
 
-from pipeline.networks.parts import Projection, Seed, normalise
+from pipeline.networks.parts import Projection, Seed, doubling, normalise
 
 
 class Generator(nn.Module):
     """Latents, float32 [b, self.seed.latent], to images, float32 [b, 3, size, size] in [-1, 1].
 
-    `attributes` counts those that it is conditioned on; `uniform` is the distribution of its latents (parts.Seed).
+    `attributes` counts those that it is conditioned on; `uniform` is the distribution of its latents (parts.Seed),
+    `upsampling` the way from one resolution to the next (parts.doubling).
     """
 
     def __init__(
-        self, size: int, latent: int, width: int, normalisation: str, uniform: bool = False, attributes: int = 0
+        self,
+        size: int,
+        latent: int,
+        width: int,
+        normalisation: str,
+        uniform: bool = False,
+        attributes: int = 0,
+        upsampling: str = "transposed",
     ) -> None:
         super().__init__()
         self.seed = Seed(latent, uniform, attributes)
@@ -20,10 +28,10 @@ class Generator(nn.Module):
         layers: list[nn.Module] = [nn.ConvTranspose2d(self.seed.features, channels, 4, bias=bias)]
         while channels > width:
             layers += [*normalise(normalisation, channels), nn.ReLU(inplace=True)]
-            layers += [nn.ConvTranspose2d(channels, channels // 2, 4, stride=2, padding=1, bias=bias)]
+            layers += doubling(upsampling, channels, channels // 2, bias)
             channels //= 2
         layers += [*normalise(normalisation, width), nn.ReLU(inplace=True)]
-        layers += [nn.ConvTranspose2d(width, 3, 4, stride=2, padding=1), nn.Tanh()]
+        layers += [*doubling(upsampling, width, 3, bias=True), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(_initialise)
 

@@ -18,6 +18,18 @@ def normalise(kind: str, channels: int) -> list[nn.Module]:
     return []
 
 
+def doubling(kind: str, before: int, after: int, bias: bool) -> list[nn.Module]:
+    """Twice the height and width, and `after` channels.
+
+    "transposed": Radford's transposed convolution. "nearest": every pixel doubled, then a convolution, which leaves no
+    checkerboard: Odena, Dumoulin, Olah, "Deconvolution and checkerboard artifacts", Distill 2016. It costs 2.25 times
+    the multiplications.
+    """
+    if kind == "nearest":
+        return [nn.Upsample(scale_factor=2), nn.Conv2d(before, after, 3, padding=1, bias=bias)]
+    return [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=bias)]
+
+
 class Seed(nn.Module):
     """Latents, standard normal float32 [b, self.latent], to what a generator grows from, [b, self.features].
 

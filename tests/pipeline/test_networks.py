@@ -3,6 +3,9 @@ import torch
 
 from pipeline.networks import article
 from pipeline.networks.dcgan import Discriminator, Generator
+from pipeline.networks.parts import doubling
+
+KINDS = ("transposed", "nearest")
 
 
 @pytest.mark.parametrize("kind", ["batch", "group", "none"])
@@ -24,6 +27,23 @@ def test_the_layers_are_those_of_the_paper_at_64_pixels() -> None:
     channels = [m.out_channels for m in discriminator.modules() if isinstance(m, torch.nn.Conv2d)]
     assert channels == [128, 256, 512, 1024, 1]
     assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in discriminator.modules()) == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_ways_of_upsampling_double_each_side(kind: str) -> None:
+    (image,) = torch.nn.Sequential(*doubling(kind, 5, 3, bias=True))(torch.randn(1, 5, 6, 6))
+    assert image.shape == (3, 12, 12)
+    assert Generator(64, 7, 4, "batch", upsampling=kind)(torch.randn(2, 7)).shape == (2, 3, 64, 64)
+
+
+def test_nearest_upsampling_of_a_flat_image_has_no_checkerboard_inside() -> None:
+    """A transposed convolution draws one: its pixels get different shares of the kernel."""
+    flat = torch.ones(1, 5, 6, 6)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        spread = {k: torch.nn.Sequential(*doubling(k, 5, 3, False))(flat)[..., 2:-2, 2:-2].std((2, 3)) for k in KINDS}
+    assert spread["nearest"].max() < 1e-6
+    assert spread["transposed"].min() > 1e-3
 
 
 @pytest.mark.parametrize("kind", ["group", "none"])
