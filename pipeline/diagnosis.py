@@ -18,7 +18,10 @@ def cause(error: BaseException, run: Run, present: Sequence[Worker], silent: Seq
 
     `present`: the workers that did not leave by themselves; `silent`: those of them that were not heard of lately.
     """
-    failures = getattr(error, "worker_failures", None) or {0: getattr(error, "controller_failure", error)}
+    failures = getattr(error, "worker_failures", {})
+    if not failures:
+        failure = getattr(error, "controller_failure", error)
+        return "Ray Train's controller died without a word" if _died(failure) else repr(failure)
     own = {rank: getattr(failure, "cause", failure) for rank, failure in sorted(failures.items())}
     said = {rank: _words(failure) for rank, failure in own.items() if isinstance(failure, RunError | UserError)}
     if said:

@@ -54,7 +54,7 @@ def finish(run: Run, command: str) -> list[str]:
         writer.tags({tracking.NOTE: words})
         undelivered = writer.close(CLOSE_SECONDS)
     notes = [
-        f"MLflow has not taken {undelivered} writes; deliver them with: raygan tracking flush --runs {run.launch.runs}"
+        f"MLflow has not taken {undelivered} writes; deliver them with: raygan tracking flush --runs {run.spool.parent}"
     ]
     return [*notes[: bool(undelivered)], *_registered(run, header, faces, words)]
 

@@ -130,7 +130,7 @@ def fit(run: Run, progress: Progress | None) -> int:
             words = cause(e, run, present, silent)
             # Ray restarts workers; its controller, which does so, is ours to restart.
             if isinstance(e, ControllerError | ray.exceptions.RayActorError) and restarts_left:
-                ray.get(desk.say.remote(f"Ray Train's controller failed ({words})"))
+                ray.get(desk.say.remote(words))
                 continue
             raise RunError(f"run {run.name} failed: {words}; {run.what_remains()}") from e
     if isinstance(outcome, str):

@@ -12,12 +12,16 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import fsspec
+import s3fs
 
 from sharding.stores import Folder
 
 Manners = Literal["well", "refuses", "slow", "cuts"]
 SLOW = 20_000  # bytes per second, per connection
+PATIENCE = {"connect_timeout": 5, "retries": {"max_attempts": 1}}  # of one request; the keeper has more
 
 
 class Proxy:
@@ -72,19 +76,21 @@ def behind_a_proxy(folder: Path) -> Iterator[tuple[Proxy, dict[str, str]]]:
     try:
         _wait_for(f"http://127.0.0.1:{port}/moto-api/")
         proxy = Proxy(port)
-        settings = {"endpoint_url": f"http://127.0.0.1:{proxy.port}", "key": "testing", "secret": "testing"}
-        settings |= {"client_kwargs": {"region_name": "eu-central-1"}, "config_kwargs": {"connect_timeout": 5}}
+        settings: dict[str, Any] = {
+            "endpoint_url": f"http://127.0.0.1:{proxy.port}",
+            "key": "testing",
+            "secret": "testing",
+        }
+        settings |= {"client_kwargs": {"region_name": "eu-central-1"}, "config_kwargs": PATIENCE}
         _here(settings).mkdir("runs")
         yield proxy, {"FSSPEC_S3": json.dumps(settings)}
     finally:
+        fsspec.config.conf.pop("s3", None)
         server.kill()
         server.wait()
 
 
-def _here(settings: dict[str, object]) -> object:
-    import fsspec
-    import s3fs
-
+def _here(settings: dict[str, Any]) -> Any:
     fsspec.config.conf["s3"] = settings
     s3fs.S3FileSystem.clear_instance_cache()
     return s3fs.S3FileSystem()

@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -280,6 +282,8 @@ FAULTS: dict[str, Callable[[Scene], Stage]] = {
     "shard replaced while it is read, then put back": shard_replaced,
 }
 
+OF_NODES = [name for name, fault in FAULTS.items() if fault in (node_lost, node_reclaimed)]
+
 
 def ended(play: Stage, resume: bool = False) -> Stage:
     if resume:
@@ -308,18 +312,30 @@ def judged(name: str, play: Stage, folder: Path) -> Row:
     )
 
 
-def play_all(names: list[str], folder: Path) -> None:
-    """Adds a row to `folder`/rows.jsonl for each fault."""
+def play_all(names: list[str], folder: Path, at_once: int) -> None:
+    """Adds a row to `folder`/rows.jsonl for each fault; several are played at once where they share no node."""
     os.environ["RAYGAN_CACHE"] = str(folder / "cache")
     shards = write_dataset(folder / "shards", COUNTS, size=32)
-    with stage.nodes(1, 1) as cluster:
-        for name in names:
-            with tempfile.TemporaryDirectory(dir=folder) as scratch:
-                scene = Scene(cluster, shutil.copytree(shards, Path(scratch) / "shards"), Path(scratch))
-                row = judged(name, FAULTS[name](scene), folder)
-            with (folder / "rows.jsonl").open("a") as rows:
-                rows.write(json.dumps(row._asdict()) + "\n")
-            print(json.dumps(row._asdict()), flush=True)
+    alone = [name for name in names if name in (NOTHING, *OF_NODES)]
+    with stage.nodes(1, 1) if alone else nullcontext() as cluster:
+        for name in alone:
+            perform(name, cluster, shards, folder)
+    if len(names) == len(alone):
+        return
+    with stage.nodes(2 * at_once) as cluster, ThreadPoolExecutor(at_once) as players:
+        playing = {name: players.submit(perform, name, cluster, shards, folder) for name in names if name not in alone}
+        for name, played in playing.items():
+            if error := played.exception():
+                print(f"{name}: {error}", file=sys.stderr)
+
+
+def perform(name: str, cluster: Any, shards: Path, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as scratch:
+        scene = Scene(cluster, shutil.copytree(shards, Path(scratch) / "shards"), Path(scratch))
+        row = judged(name, FAULTS[name](scene), folder)
+    with (folder / "rows.jsonl").open("a") as rows:
+        rows.write(json.dumps(row._asdict()) + "\n")
+    print(json.dumps(row._asdict()), flush=True)
 
 
 def table(rows: dict[str, Row]) -> str:
@@ -339,7 +355,8 @@ def table(rows: dict[str, Row]) -> str:
 
 def read_rows(folder: Path) -> dict[str, Row]:
     """The newest row of each fault."""
-    rows = [Row(**json.loads(line)) for line in (folder / "rows.jsonl").read_text().splitlines()]
+    kept = folder / "rows.jsonl"
+    rows = [Row(**json.loads(line)) for line in kept.read_text().splitlines()] if kept.exists() else []
     return {row.fault: row for row in rows}
 
 
@@ -356,13 +373,18 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="*", default=list(FAULTS), help="words that a fault's name holds, or its number"
     )
+    parser.add_argument("--missing", action="store_true", help="only those that FOLDER has no row of")
+    parser.add_argument("--at-once", type=int, default=1, help="faults played side by side, where they share no node")
     parser.add_argument("--write", type=Path, help="the page that gets the table")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     wanted = {int(word) for word in arguments.only if word.isdigit()}
     words = [word for word in arguments.only if not word.isdigit()]
     names = [name for number, name in enumerate(FAULTS) if number in wanted or any(word in name for word in words)]
-    play_all(names, arguments.folder)
+    if arguments.missing:
+        names = [name for name in names if name not in read_rows(arguments.folder)]
+    if names:
+        play_all(names, arguments.folder, arguments.at_once)
     rows = read_rows(arguments.folder)
     print(table(rows))
     if arguments.write:

@@ -8,10 +8,11 @@ import pytest
 from pipeline import runs
 from pipeline.checkpoint import Snapshot
 from pipeline.config import smoke
-from pipeline.header import Header, best
+from pipeline.header import Header, best, read_header
 from pipeline.keeper import Keeper, kept
 from sharding.errors import RunError
 from sharding.stores import Folder
+from tests.faults import objectstore
 
 
 def header(position: int, score: float | None = None, extractor: str = "randconv") -> Header:
@@ -73,3 +74,25 @@ def test_a_checkpoint_that_cannot_be_written_is_said_and_the_next_one_is_written
     keeper.wait()
     keeper.close()
     assert runs.position_of(runs.checkpoints(Folder(str(tmp_path / "run")))[0]) == 2
+
+
+@pytest.mark.server
+def test_training_goes_on_while_the_object_store_is_away_and_the_checkpoint_is_there_once_it_is_back(
+    tmp_path: Path,
+) -> None:
+    with objectstore.behind_a_proxy(tmp_path) as (proxy, _):
+        folder = Folder("s3://runs/all/one")
+        keeper = Keeper(folder, keep=1)
+        keeper.save(snapshot(1, 1.0))
+        keeper.wait()
+        proxy.behave("refuses")
+        keeper.save(snapshot(2, 2.0))  # does not wait
+        with pytest.raises(ConnectionError):
+            runs.checkpoints(folder)
+        proxy.behave("well")
+        keeper.wait()
+        keeper.save(snapshot(3, 3.0))
+        keeper.wait()
+        keeper.close()
+        assert [runs.position_of(kept) for kept in runs.checkpoints(folder)] == [3, 1]
+        assert read_header(folder / runs.checkpoint_name(1)).scores["fd_randconv"] == 1.0
