@@ -30,6 +30,7 @@ from sharding.stores import Folder
 VARIANTS: dict[str, dict[str, Any]] = {
     "as it is": {},
     "radford": {"preset": "radford"},
+    "radford, no averaging": {"preset": "radford", "ema_half_life": 0},
     "article": {"preset": "article"},
     "transposed convolutions": {"generator": {"upsampling": "transposed"}},
     "no averaging": {"ema_half_life": 0},
@@ -86,11 +87,14 @@ class Quiet:
         checkpoint.write(self.folder, taken)
 
 
+def file_name(variant: str, seed: int) -> str:
+    return f"{variant.replace(',', '').replace(' ', '-')}-{seed}"
+
+
 def run_one(arguments: argparse.Namespace) -> None:
     """In a process of its own: trains a variant and leaves its faces."""
-    folder = Path(arguments.out) / arguments.one.replace(" ", "-")
     config = configured(arguments.preset, VARIANTS[arguments.one], arguments, arguments.seed)
-    session, start = Quiet(folder.with_name(f"{folder.name}-{arguments.seed}")), time.monotonic()
+    session, start = Quiet(Path(arguments.out) / file_name(arguments.one, arguments.seed)), time.monotonic()
     work(config, arguments.shards, Place(), session)
     images = checkpoint.load_faces(session.folder).draw(0, arguments.count).permute(0, 2, 3, 1).numpy()
     report = {"images_per_second": statistics.median(session.paces), "seconds": time.monotonic() - start}
@@ -99,7 +103,7 @@ def run_one(arguments: argparse.Namespace) -> None:
 
 
 def start(arguments: argparse.Namespace, name: str, seed: int) -> None:
-    if (Path(arguments.out) / f"{name.replace(' ', '-')}-{seed}.npy").exists():
+    if (Path(arguments.out) / f"{file_name(name, seed)}.npy").exists():
         return
     command = [sys.executable, __file__, *sys.argv[1:], "--one", name, "--seed", str(seed)]
     subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
@@ -109,7 +113,7 @@ def scores(arguments: argparse.Namespace, name: str) -> Iterator[dict[str, float
     from pipeline.evaluation.report import judge
 
     for seed in range(arguments.seeds):
-        images = str(Path(arguments.out) / f"{name.replace(' ', '-')}-{seed}.npy")
+        images = str(Path(arguments.out) / f"{file_name(name, seed)}.npy")
         report = judge(images, arguments.shards, "train", extractor=arguments.extractor, count=arguments.count)
         yield report.scores
 
