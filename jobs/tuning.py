@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
@@ -145,7 +146,7 @@ def _shown() -> Iterator[Callable[[Conductor], None]]:
     yield log
 
 
-def table(conductor: Conductor) -> Table:
+def table(conductor: Conductor) -> Group:
     """Every running trial, and of the others the best."""
     standings = list(conductor.standings.values())
     running = [standing for standing in standings if standing.state == "running"]
@@ -153,12 +154,12 @@ def table(conductor: Conductor) -> Table:
         (standing for standing in standings if standing.state != "running"),
         key=lambda standing: (standing.state != "finished", -standing.position, standing.score or 0.0),
     )
-    shown = Table(title=_summary(conductor), title_justify="left", box=None, padding=(0, 1))
+    shown = Table(box=None, padding=(0, 1))
     for heading in ("trial", "state", conductor.search.options.score, "rung", "images", "images/s", "left", "values"):
         shown.add_column(heading, no_wrap=heading != "values")
     for standing in [*running, *others][: max(ROWS, len(running))]:
         shown.add_row(*_cells(conductor, standing), style=STYLES[standing.state])
-    return shown
+    return Group(_summary(conductor), shown)
 
 
 def _cells(conductor: Conductor, standing: Standing) -> list[str]:

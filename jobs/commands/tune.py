@@ -16,7 +16,9 @@ class TrialLaunch(Launch):
     """A Launch whose workers are those of each trial."""
 
     workers: Annotated[str, BeforeValidator(str), Parameter(name="--workers-per-trial")] = Field(
-        "1", pattern=r"^[1-9]\d*$", description="Workers of a trial: one GPU each with --gpu, else CPU cores."
+        "1",
+        pattern=r"^[1-9]\d*(:[1-9]\d*)?$",
+        description="Workers of a trial: one GPU each with --gpu, else CPU cores.",
     )
 
 

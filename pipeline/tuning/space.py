@@ -1,5 +1,6 @@
 """What a search varies: fields of the Config, each over a range or a choice, within the Config's own bounds."""
 
+import contextlib
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -119,8 +120,25 @@ def check(space: Space, base: Config) -> None:
             raise UserError(f"--vary {field}: it is the same in all trials, which could not be compared otherwise")
         if isinstance(dimension, Range) and (dimension.low >= dimension.high or (dimension.log and dimension.low <= 0)):
             raise UserError(f"--vary {field}={dimension.low:g}:{dimension.high:g}: this range holds no value")
-        for value in dimension.ends():
-            overlay(base, {field: int(value) if is_whole(base, field) else value})
+    ends = {
+        field: [int(value) if is_whole(base, field) else value for value in dimension.ends()]
+        for field, dimension in space.items()
+    }
+    for field, values in ends.items():
+        for value in values:
+            _refuse_unless_possible(base, field, value, {other: ends[other] for other in ends if other != field})
+
+
+def _refuse_unless_possible(base: Config, field: str, value: Any, others: Mapping[str, list[Any]]) -> None:
+    """Raises UserError for a value that the Config refuses, whatever values of the other fields stand beside it."""
+    try:
+        overlay(base, {field: value})
+    except UserError:
+        for beside in itertools.product(*others.values()):
+            with contextlib.suppress(UserError):
+                overlay(base, {field: value, **dict(zip(others, beside, strict=True))})
+                return
+        raise
 
 
 def overlay(base: Config, values: Mapping[str, Any]) -> Config:

@@ -55,6 +55,12 @@ def test_what_is_known_to_work_comes_first_as_far_as_it_lies_in_the_space() -> N
     assert known_points({"balance": Range(low=3, high=5)}, radford()) == []
 
 
+def test_a_value_that_needs_another_beside_it_is_taken_if_the_space_holds_that() -> None:
+    with pytest.raises(UserError, match=r"--vary r1=1.0: "):
+        check(parse({"r1": "0.0,1.0", "balance": "1:2"}), smoke())
+    check(parse({"r1": "0.0,1.0", "balance": "1:2", "discriminator.normalisation": "batch,none"}), smoke())
+
+
 def test_values_that_are_sound_each_but_not_together_are_refused_with_both_names() -> None:
     with pytest.raises(UserError, match=r"discriminator.normalisation=batch, r1=1.0: .*set --discriminator.norm"):
         overlay(Config(), {"discriminator.normalisation": "batch", "r1": 1.0})
