@@ -37,7 +37,9 @@ class ShardingOptions(BaseModel):
     )
     encoding: Encoding = Field(default="npy", description="how an image is stored; npy reads fastest, jpg is smallest")
     samples_per_shard: int = Field(default=1024, ge=1, description="images per shard, at most")
-    lanes: int = Field(default=1, ge=1, description="lanes that the shards of each split are dealt to")
+    lanes: int = Field(
+        default=1, ge=1, description="equal stretches of a split, each read by some of the nodes only (object stores)"
+    )
     split: Literal["all", "train", "valid", "test"] = Field(default="all", description="the split to convert")
     limit: int | None = Field(
         default=None, ge=1, description="convert at most this many images, taken from the splits in proportion"

@@ -36,5 +36,8 @@ def hashes(key: int, first: int, count: int) -> NDArray[np.uint64]:
 
 
 def permutation(key: int, count: int) -> NDArray[np.int64]:
-    """A permutation of range(count) that depends on nothing but `key` and `count`, as int64 [count]."""
-    return np.argsort(hashes(key, 0, count), kind="stable")
+    """A permutation of range(count) that depends on nothing but `key` and `count`, as int64 [count].
+
+    The hash of a key is one-to-one, so no two counters are equal and any sort gives the same order.
+    """
+    return np.argsort(hashes(key, 0, count))

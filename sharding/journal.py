@@ -103,8 +103,8 @@ class Journal:
         ]
 
     def record(self, written: Written) -> None:
-        """Notes that a shard is finished."""
-        self.records.write(f"{written.entry.name}.json", written.model_dump_json().encode())
+        """Notes that a shard is finished; a torn note counts as none."""
+        self.records.write(f"{written.entry.name}.json", written.model_dump_json().encode(), lasting=False)
 
     def list_rejects(self, rejects: Sequence[Reject]) -> None:
         """Writes rejects.jsonl: one line for each unusable image."""

@@ -28,7 +28,6 @@ class ShardEntry(BaseModel):
 
     name: str = Field(description="file name in the data set's folder")
     split: Split
-    lane: int = Field(default=0, ge=0, description="the lane that this shard is dealt to")
     count: int = Field(ge=0, description="images")
     bytes: int = Field(ge=0, description="length of the file in bytes")
     sha256: str = Field(description="SHA-256 of the whole file, hexadecimal")
@@ -57,7 +56,7 @@ class Manifest(BaseModel):
     encoding: Encoding = Field(description="how an image is stored")
     foreign: bool = Field(default=False, description="whether the shards were made elsewhere and only indexed")
     seed: int = Field(description="seed of the write-time permutation")
-    lanes: int = Field(default=1, ge=1, description="lanes that the shards of each split are dealt to")
+    lanes: int = Field(default=1, ge=1, description="equal stretches that the order of samples cuts each split into")
     attributes: tuple[str, ...] = Field(description="names of the 0/1 attributes, in the order of the source")
     numbers: dict[str, int] = Field(default_factory=dict, description="further whole numbers of a sample, and how many")
     key_width: int = Field(ge=1, description="characters of a key")

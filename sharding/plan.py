@@ -18,7 +18,6 @@ class PlannedShard:
 
     name: str
     split: Split
-    lane: int
     first: int
     count: int
     total: int
@@ -27,7 +26,7 @@ class PlannedShard:
 def plan(
     counts: Mapping[str, int], totals: Mapping[str, int], samples_per_shard: int, lanes: int
 ) -> Iterator[PlannedShard]:
-    """The shards of a data set, split by split, each of about the same size and dealt to the lanes in turn.
+    """The shards of a data set, split by split, each of about the same size; at least one for each lane.
 
     `counts` are the images to write of each split, `totals` those that the source has.
     """
@@ -37,7 +36,7 @@ def plan(
         for number in range(shards):
             first, end = count * number // shards, count * (number + 1) // shards
             name = f"{split}-{number:06d}.tar"
-            yield PlannedShard(name, split, number % lanes, first, end - first, totals[split])
+            yield PlannedShard(name, split, first, end - first, totals[split])
 
 
 def limited(totals: Mapping[str, int], splits: tuple[str, ...], limit: int | None) -> dict[str, int]:

@@ -36,7 +36,7 @@ def moments(pixels: Bytes) -> tuple[Sums, Sums]:
     sums, squares = np.zeros((2, *pixels.shape[1:]), np.uint64)
     for start in range(0, len(pixels), 16):  # as many as stay in the cache
         few = pixels[start : start + 16]
-        sums += few.sum(0, dtype=np.uint32)
+        sums += few.sum(0, dtype=np.uint16)
         squares += np.square(few, dtype=np.uint16).sum(0, dtype=np.uint32)
     totals = [tuple(int(channel) for channel in grid.sum((0, 1))) for grid in (sums, squares)]
     return (totals[0][0], totals[0][1], totals[0][2]), (totals[1][0], totals[1][1], totals[1][2])

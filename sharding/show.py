@@ -10,13 +10,13 @@ from sharding.manifest import SPLITS, Crop, Manifest
 from sharding.shard import open_shard
 from sharding.stores import Folder
 
-CROPS: dict[Crop, str] = {  # who uses it; FIDs of different crops do not compare
+CROPS: dict[Crop, str] = {  # whose published code uses it; FIDs of different crops do not compare
     178: "the largest centre square: mimicry",
     160: "pytorch-generative-model-collections",
     148: "PyTorch-VAE",
-    140: "score_sde and DDIM",
+    140: "score_sde",
     108: "DCGAN-tensorflow",
-    "none": "the whole image squeezed: the DCGAN tutorial",
+    "none": "the whole image squeezed: Keras' DCGAN example",
 }
 
 

@@ -1,7 +1,6 @@
 """A folder in the local file system or in any store that fsspec knows: s3://, gs://, az://, hf://, memory://."""
 
 import contextlib
-import io
 import os
 import secrets
 import shutil
@@ -12,6 +11,7 @@ from typing import IO, Any
 
 from sharding.errors import UserError
 
+SMALL, LARGE = 1 << 16, 1 << 30  # bytes; a file shorter than that is read at once, a longer one in few pieces
 _EXTRAS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "hf": "huggingface_hub"}
 
 
@@ -114,8 +114,7 @@ class Folder:
     def read(self, name: str) -> bytes:
         """The whole file. Raises OSError."""
         if self.local is not None:
-            with io.FileIO(f"{self.local}/{name}") as file:  # half the time of Path.read_bytes for a small file
-                return file.readall()
+            return _content(f"{self.local}/{name}")
         with _store_errors():
             return bytes(self._fs.cat_file(self._at(name)))
 
@@ -139,8 +138,11 @@ class Folder:
         handle: IO[bytes] = self._fs.open(self._at(name), "rb")
         return handle
 
-    def write(self, name: str, *parts: Any) -> None:
-        """Writes a file of these bytes-like parts, whole or not at all. Raises OSError (a full disk, a lost store)."""
+    def write(self, name: str, *parts: Any, lasting: bool = True) -> None:
+        """Writes a file of these bytes-like parts, whole or not at all. Raises OSError (a full disk, a lost store).
+
+        A local file that is not `lasting` may be torn by a power cut, and is written in a fraction of the time.
+        """
         if self.local is None:
             joined = parts[0] if len(parts) == 1 else b"".join(parts)
             with _store_errors():
@@ -153,12 +155,14 @@ class Folder:
                 for part in parts:
                     file.write(part)
                 file.flush()
-                os.fsync(file.fileno())
+                if lasting:
+                    os.fsync(file.fileno())
             temporary.replace(self.local / name)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        self._sync()
+        if lasting:
+            self._sync()
 
     def _sync(self) -> None:
         """Makes the renames in this local folder last through a power cut."""
@@ -197,6 +201,18 @@ class Folder:
     def leftovers(self) -> Iterator[str]:
         """Temporary files of writers that were killed."""
         return (name for name in self.list()[0] if name.startswith(".") and name.endswith(".tmp"))
+
+
+def _content(path: str) -> bytes:
+    """A whole file; a small one in a third of the time that Path.read_bytes takes."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        content = os.read(handle, SMALL)
+        while chunk := os.read(handle, LARGE):
+            content += chunk
+        return content
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -115,7 +115,6 @@ def _entry(
     return ShardEntry(
         name=shard.name,
         split=shard.split,
-        lane=shard.lane,
         count=len(pixels),
         bytes=length,
         sha256=digest,

@@ -137,7 +137,7 @@ def test_lanes_and_limit_and_crop_are_kept(source: Path, tmp_path: Path, ray_clu
     options = ShardingOptions(samples_per_shard=5, lanes=2, limit=20, size=32, crop=108)
     done = convert(str(source), str(tmp_path), options)
     assert {split: done.manifest.samples(split) for split in sources.CODES} == {"train": 16, "valid": 2, "test": 2}
-    assert [entry.lane for entry in done.manifest.shards_of("train")] == [0, 1, 0, 1]
+    assert done.manifest.lanes == 2
     entry = done.manifest.shards[0]
     shard = open_shard(tmp_path / entry.name, entry, done.manifest)
     expected = crop_centre(decode(sources.jpeg(int(shard.keys[0]))), 108)

@@ -26,7 +26,7 @@ def test_every_row_is_in_exactly_one_shard(
         rows = [rows_of(shard, seed, block) for shard in shards]
         assert sorted(np.concatenate(rows).tolist() if rows else []) == list(range(totals[split]))
         assert all(0 < len(part) <= per_shard for part in rows)
-        assert {shard.lane for shard in shards} == set(range(min(lanes, totals[split])))
+        assert len(shards) >= min(lanes, totals[split])
         assert len({len(part) for part in rows}) <= 2, "shards are of about the same size"
 
 
