@@ -95,8 +95,15 @@ def evaluate(
     metric: Annotated[
         str, Parameter(help="Comma-separated: fid, kid, pr ... as docs/evaluation.md lists them.")
     ] = "fid,kid",
-    extractor: Annotated[str, Parameter(help="randconv (a smoke signal), inception (FID's), file:PATH.")] = "randconv",
+    extractor: Annotated[
+        str, Parameter(help="randconv (a smoke signal), inception or inception:WEIGHTS (FID's), file:PATH.")
+    ] = "randconv",
     count: Annotated[int | None, Parameter(help="Images judged. [default: 5000 drawn, or all given]")] = None,
+    resamples: Annotated[int, Parameter(help="Of the bootstrap behind the intervals; 0: no intervals.")] = 50,
+    against: Annotated[Path | None, Parameter(help="Report of another evaluation; prints the differences.")] = None,
+    workers: Annotated[
+        int, Parameter(help="Ray workers that share the work, a core or a GPU each. [default: this process]")
+    ] = 0,
     runs: Runs = "runs",
     checkpoint: Which = "best",
     device: Device = "cpu",
@@ -109,12 +116,20 @@ def evaluate(
     source
         Name of a run, folder of a checkpoint, folder of images, or .npy file (uint8, [n, height, width, 3]).
     """
+    from jobs.judging import Question
     from jobs.judging import evaluate as judge
+    from pipeline.evaluation.report import Report
 
-    report = judge(source, real, split, extractor, tuple(metric.split(",")), count, device, runs, checkpoint)
+    other = Report.load(against) if against else None
+    question = Question.about(
+        source, real, split, extractor, tuple(metric.split(",")), count, resamples, runs, checkpoint
+    )
+    report = judge(question, device, workers, runs)
     print("\n".join(report.lines()))
     if json is not None:
         json.write_text(report.model_dump_json(indent=1))
+    if other is not None:
+        print("\n".join([f"less {against}:", *report.differences(other)]))
 
 
 @app.command

@@ -65,6 +65,13 @@ def load_extractor(spec: str, device: str | torch.device = "cpu") -> Extractor:
     raise UserError(f"extractor {spec!r} is not known; there are randconv, inception[:WEIGHTS] and file:PATH")
 
 
+def anywhere(spec: str) -> str:
+    """`spec` with the path in it, if any, made absolute: workers run in another directory."""
+    place, question, query = spec.partition("?")
+    kind, colon, path = place.partition(":")
+    return f"{kind}{colon}{Path(path).absolute()}{question}{query}" if path else spec
+
+
 def _randconv(device: torch.device) -> Extractor:
     network = randconv.RandomConvolutions()
     digest = network.digest()

@@ -17,9 +17,19 @@ def rank() -> int:
     return dist.get_rank() if world_size() > 1 else 0
 
 
-def share(count: int) -> tuple[int, int]:
-    """The half-open range of sample indices, out of `count`, that belongs to this rank; it may be empty."""
-    return count * rank() // world_size(), count * (rank() + 1) // world_size()
+class OthersFailedError(RunError):
+    """This rank did its share; another one did not, and raised what went wrong there."""
+
+
+def share(count: int, block: int) -> tuple[int, int]:
+    """The half-open range of sample indices, out of `count`, that belongs to this rank; it may be empty.
+
+    It begins at a multiple of `block`: batches then hold the same images on any number of ranks. A network rounds
+    differently for batches of another size, so this makes features, and scores, equal to the last bits.
+    """
+    blocks = -(-count // block)
+    first, end = blocks * rank() // world_size(), blocks * (rank() + 1) // world_size()
+    return min(first * block, count), min(end * block, count)
 
 
 def add_up(tensor: Tensor) -> None:
@@ -41,7 +51,7 @@ def fail_together(error: Exception | None, device: torch.device) -> None:
     if error is not None:
         raise error
     if failed:
-        raise RunError(f"evaluation failed on {int(failed)} of {world_size()} workers; their logs say why")
+        raise OthersFailedError(f"evaluation failed on {int(failed)} of {world_size()} workers; their logs say why")
 
 
 def known_to_all(compute: Callable[[], Sequence[float]], count: int, device: torch.device) -> list[float]:

@@ -1,7 +1,9 @@
 """One judgement, whole: scores, how sure they are, the best that could be had, and what they may be compared with."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
@@ -14,6 +16,13 @@ from sharding.errors import UserError
 COUNT = 50_000
 DEVIATIONS = {"fid": bootstrap.frechet_deviation, "kid": bootstrap.kid_deviation}
 NORMAL_95 = 1.96
+
+
+class Difference(NamedTuple):
+    """A score less another one; `interval` is 95%, None where one of the scores has none."""
+
+    value: float
+    interval: tuple[float, float] | None
 
 
 class Report(BaseModel):
@@ -34,17 +43,32 @@ class Report(BaseModel):
             yield f"{name}: {score:.6g}{interval}  real against real at {self.floor_count}: {self.floor[name]:.6g}"
         yield "identity: " + ", ".join(f"{name} {fact}" for name, fact in self.identity.items())
 
-    def minus(self, other: "Report") -> dict[str, float]:
+    def minus(self, other: "Report") -> dict[str, Difference]:
         """This report's scores less the other's. UserError, naming what differs, if they have different identities.
 
         Which weights drew the images is compared only where both know it, so that any program's images can be judged.
+        The two sides' images are taken as drawn independently of each other, so their variances add up.
         """
         mine, theirs = self.identity, other.identity
         names = [name for name in mine | theirs if name != "generator" or (name in mine and name in theirs)]
         if differing := [name for name in names if mine.get(name) != theirs.get(name)]:
             facts = "; ".join(f"{name}: {mine.get(name)} and {theirs.get(name)}" for name in differing)
             raise UserError(f"these scores cannot be compared ({facts}); evaluate both with the same settings")
-        return {name: score - other.scores[name] for name, score in self.scores.items() if name in other.scores}
+        return {name: self._less(other, name) for name in self.scores if name in other.scores}
+
+    def differences(self, other: "Report") -> Iterator[str]:
+        """`minus` for a person, line by line."""
+        for name, difference in self.minus(other).items():
+            interval = "  ({:+.6g} to {:+.6g})".format(*difference.interval) if difference.interval else ""
+            yield f"{name}: {difference.value:+.6g}{interval}"
+
+    def _less(self, other: "Report", name: str) -> Difference:
+        value = self.scores[name] - other.scores[name]
+        if name not in self.intervals or name not in other.intervals:
+            return Difference(value, None)
+        halves = [(high - low) / 2 for low, high in (self.intervals[name], other.intervals[name])]
+        half = math.hypot(*halves)
+        return Difference(value, (value - half, value + half))
 
     @classmethod
     def load(cls, path: str | Path) -> "Report":
@@ -68,14 +92,18 @@ def judge(
     resamples: int = 50,
     generator: str | None = None,
     batch: int = 100,
+    progress: Callable[[int, int], None] = lambda drawn, count: None,
 ) -> Report:
     """Judges a generator, or images that another program left in a folder or an .npy file.
 
     candidate: a folder, an .npy file, or generate(first, count) as `Evaluator.score` takes it; `generator` says which
     weights it draws with. count: images judged (default: all that are given, or 50,000 drawn). resamples: of the
-    bootstrap. The other settings are the Evaluator's. All features are kept: count x dimensions x 4 bytes. With
-    torch.distributed initialised, every rank calls this and gets the same report.
+    bootstrap; 0 leaves the intervals out. progress: is told how many images this process has judged, and `count`. The
+    other settings are the Evaluator's. All features are kept: count x dimensions x 4 bytes. With torch.distributed
+    initialised, every rank calls this and gets the same report.
     """
+    if resamples == 1 or resamples < 0:
+        raise UserError(f"--resamples {resamples}: an interval needs at least 2 resamples; 0 leaves intervals out")
     if callable(candidate):
         generate, count = candidate, count or COUNT
     else:
@@ -95,10 +123,12 @@ def judge(
         generator=generator,
         batch=batch,
     )
-    reals, fakes = evaluator.real(), evaluator.draw(generate)
+    reals, fakes = evaluator.real(), evaluator.draw(_counting(generate, lambda drawn: progress(drawn, evaluator.count)))
     scores = evaluator.compare(reals, fakes)
     names = {
-        score_names(metric, evaluator.extractor)[0]: DEVIATIONS[metric] for metric in metrics if metric in DEVIATIONS
+        score_names(metric, evaluator.extractor)[0]: DEVIATIONS[metric]
+        for metric in metrics
+        if metric in DEVIATIONS and resamples
     }
 
     def deviations() -> list[float]:
@@ -111,6 +141,19 @@ def judge(
     }
     floor_count, floor = evaluator.floor()
     return Report(scores=scores, intervals=intervals, floor=floor, floor_count=floor_count, identity=evaluator.identity)
+
+
+def _counting(generate: Generate, progress: Callable[[int], None]) -> Generate:
+    drawn = 0
+
+    def counting(first: int, count: int) -> Tensor:
+        nonlocal drawn
+        images = generate(first, count)
+        drawn += count
+        progress(drawn)
+        return images
+
+    return counting
 
 
 def _given(images: Images) -> Generate:

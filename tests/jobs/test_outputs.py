@@ -3,17 +3,21 @@
 import shutil
 import socket
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from jobs.cli import main
+from jobs.judging import cause
 from pipeline import checkpoint
 from pipeline.adversarial import Adversaries
 from pipeline.config import smoke
+from pipeline.evaluation.ranks import OthersFailedError
 from pipeline.evaluation.report import Report
 from pipeline.place import Place
+from sharding.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +55,46 @@ def test_generate_refuses_what_it_cannot_write(
 def test_evaluate_scores_a_checkpoint_and_another_programs_images_alike(
     trained: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    common = ["--real", str(shards), "--count", "40"]
+    common = ["--real", str(shards), "--count", "40", "--metric", "kid"]
     main(["evaluate", str(trained), *common, "--json", str(tmp_path / "mine.json")])
     said = capsys.readouterr().out
-    assert "fd_randconv: " in said
-    assert "fid: " not in said
+    assert "kid_randconv: " in said
+    assert "kid: " not in said
     assert "identity: " in said
     np.save(tmp_path / "theirs.npy", np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8))
     main(["evaluate", str(tmp_path / "theirs.npy"), *common, "--json", str(tmp_path / "theirs.json")])
-    mine, theirs = Report.load(tmp_path / "mine.json"), Report.load(tmp_path / "theirs.json")
-    assert mine.minus(theirs).keys() == {"fd_randconv", "kid_randconv"}
+    capsys.readouterr()
+    main(["evaluate", str(trained), *common, "--against", str(tmp_path / "theirs.json"), "--resamples", "0"])
+    (difference,) = Report.load(tmp_path / "mine.json").minus(Report.load(tmp_path / "theirs.json")).values()
+    assert f"less {tmp_path / 'theirs.json'}:\nkid_randconv: {difference.value:+.6g}\n" in capsys.readouterr().out
+
+
+def test_workers_find_the_report_that_one_process_finds(
+    trained: Path, shards: Path, ray_cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the workers run elsewhere
+    (tmp_path / "checkpoint").symlink_to(trained)
+    (tmp_path / "shards").symlink_to(shards)
+    for json, workers in (("one.json", []), ("two.json", ["--workers", "2"])):
+        common = ["--real", "shards", "--count", "250", "--metric", "fid,kid,pr", "--json", json]
+        main(["evaluate", "checkpoint", *common, *workers])
+    one, two = Report.load("one.json"), Report.load("two.json")
+    assert two.identity == one.identity
+    for name in ("scores", "floor"):
+        assert getattr(two, name) == pytest.approx(getattr(one, name), rel=1e-9)
+    for name, interval in one.intervals.items():
+        assert two.intervals[name] == pytest.approx(interval, rel=1e-9)
+    assert not list((tmp_path / "runs").glob(".*"))
+
+
+def test_what_went_wrong_on_one_worker_is_told_and_not_that_the_others_could_not_go_on() -> None:
+    class FailedError(Exception):
+        worker_failures: ClassVar = {0: OthersFailedError("1 of 2"), 1: UserError("b.png: not a readable image")}
+
+    assert str(cause(FailedError())) == "b.png: not a readable image"
+    del FailedError.worker_failures[1]
+    assert str(cause(FailedError())) == "1 of 2"
+    assert str(cause(ValueError("no memory"))) == "the evaluation failed: ValueError('no memory')"
 
 
 def test_evaluate_asks_what_images_are_compared_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

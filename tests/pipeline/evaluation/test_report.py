@@ -34,7 +34,7 @@ def test_a_folder_an_array_and_a_generator_of_the_same_images_score_the_same(tmp
     assert found(folder, real).scores == pytest.approx(array.scores, rel=1e-5)
     generated = found(lambda first, count: drawn[first : first + count], real, count=90, generator="ema")
     assert generated.scores == pytest.approx(array.scores, rel=1e-5)
-    assert generated.minus(array) == pytest.approx(dict.fromkeys(array.scores, 0), abs=1e-5)
+    assert [difference.value for difference in generated.minus(array).values()] == pytest.approx([0, 0], abs=1e-5)
 
 
 def test_real_images_may_be_a_folder(tmp_path: Path, real: Path) -> None:
@@ -83,10 +83,36 @@ def test_the_lines_hold_score_interval_floor_and_identity(tmp_path: Path, real: 
     assert all(fact in text for fact in report.identity.values())
 
 
+def test_a_difference_has_an_interval_that_holds_zero_for_equals_and_not_for_worse_images(
+    tmp_path: Path, real: Path
+) -> None:
+    for name, images in (("one", pictures(100, 1)), ("two", pictures(100, 2)), ("dark", pictures(100, 3) // 2)):
+        np.save(tmp_path / f"{name}.npy", images)
+    one, two, dark = (found(tmp_path / f"{name}.npy", real, metrics=["kid", "pr"]) for name in ("one", "two", "dark"))
+    for other, differs in ((two, False), (dark, True)):
+        difference = other.minus(one)["kid_randconv"]
+        low, high = difference.interval
+        assert (low > 0) is differs
+        assert (low + high) / 2 == pytest.approx(difference.value)
+        widths = [high - low for low, high in (other.intervals["kid_randconv"], one.intervals["kid_randconv"])]
+        assert max(widths) < high - low < sum(widths)
+    assert two.minus(one)["recall_randconv"].interval is None
+    kid, precision, recall = dark.differences(one)
+    assert kid.startswith(f"kid_randconv: +{dark.minus(one)['kid_randconv'].value:.6g}  (+")
+    assert "(" not in precision + recall
+
+
+def test_resamples_may_be_none_but_not_one(tmp_path: Path, real: Path) -> None:
+    np.save(tmp_path / "fake.npy", pictures(40, 1))
+    assert judge(tmp_path / "fake.npy", real, cache=tmp_path / "cache", resamples=0).intervals == {}
+    with pytest.raises(UserError, match="--resamples 1: an interval needs at least 2"):
+        judge(tmp_path / "fake.npy", real, cache=tmp_path / "cache", resamples=1)
+
+
 def test_different_identities_are_not_compared(tmp_path: Path, real: Path) -> None:
     np.save(tmp_path / "fake.npy", pictures(60, 1))
     report = found(tmp_path / "fake.npy", real)
-    assert set(report.minus(report).values()) == {0}
+    assert {difference.value for difference in report.minus(report).values()} == {0}
     with pytest.raises(UserError, match="count: 60 and 50"):
         report.minus(found(tmp_path / "fake.npy", real, count=50))
     ema, last = (
