@@ -16,6 +16,10 @@ from sharding.manifest import ShardEntry
 from sharding.stores import Folder
 
 T = TypeVar("T")
+DEFAULT_FOLDER, DEFAULT_BYTES = (
+    "~/.cache/raygan/shards",
+    100_000_000_000,
+)  # where copies are kept, and how many bytes of them
 ATTEMPTS = 6
 LONGEST_PAUSE = 20.0  # seconds between two attempts
 AT_ONCE = 4

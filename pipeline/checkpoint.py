@@ -53,8 +53,7 @@ def write(folder: str | Path | Folder, taken: Snapshot) -> None:
     folder = _folder(folder)
     folder.remove(HEADER)  # of a damaged checkpoint of the same position, which would speak for our state
     folder.write(STATE, taken.state)
-    facts = taken.header.model_dump(mode="json", exclude={"sha256"})
-    folder.write(HEADER, json.dumps(facts | {"sha256": _digest(facts, taken.state)}, indent=1).encode())
+    _write_header(folder, taken)
 
 
 def restore(folder: str | Path | Folder, adversaries: Adversaries) -> Header:
@@ -77,15 +76,33 @@ def load_faces(folder: str | Path | Folder, device: torch.device | None = None, 
     return Faces(generator, config.latent_dimensions, device, seed)
 
 
+def rescore(folder: str | Path | Folder, scores: dict[str, float], identity: dict[str, str]) -> None:
+    """Puts scores found afterwards into a checkpoint's header. Raises RunError if its state is damaged."""
+    folder = _folder(folder)
+    state = content(folder)
+    header = read_header(folder).model_copy(update={"scores": scores, "identity": identity})
+    _write_header(folder, Snapshot(header, memoryview(state)))
+
+
+def _write_header(folder: Folder, taken: Snapshot) -> None:
+    facts = taken.header.model_dump(mode="json", exclude={"sha256"})
+    folder.write(HEADER, json.dumps(facts | {"sha256": _digest(facts, taken.state)}, indent=1).encode())
+
+
 def _state(folder: Folder, device: torch.device) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(io.BytesIO(content(folder)), map_location=device, weights_only=True)
+    return state
+
+
+def content(folder: Folder) -> bytes:
+    """The bytes of its state, checked."""
     facts = json.loads(folder.read(HEADER))
     try:
-        content = folder.read(STATE)
+        state = folder.read(STATE)
     except FileNotFoundError as e:
         raise RunError(f"{folder / STATE}: it is missing; use an earlier checkpoint") from e
-    if _digest(facts, content) != facts["sha256"]:
+    if _digest(facts, state) != facts["sha256"]:
         raise RunError(f"{folder / STATE}: damaged (SHA-256 differs from {HEADER}'s); use an earlier checkpoint")
-    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
     return state
 
 

@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from pipeline.cache import DEFAULT_BYTES, DEFAULT_FOLDER
+from pipeline.order import WINDOW
+
 Normalisation = Literal["batch", "group", "none"]
 Augmentation = Literal["colour", "translation", "cutout"]
 
@@ -59,6 +62,9 @@ class Evaluation(Knobs):
     every: int = Field(50_000, gt=0, description="Images between evaluations: a face grid and the scores.")
     count: int = Field(5_000, ge=2, description="Generated images scored at each evaluation.")
     final_count: int | None = Field(None, ge=2, description="Generated images scored at the end. [default: count]")
+    place: Literal["workers", "aside"] = Field(
+        "workers", description="workers: training waits for it; aside: one more worker's room, while training goes on."
+    )
     split: Literal["train", "valid", "test"] = Field("train", description="The real images they are compared with.")
     extractor: str = Field("randconv", description="What gives the features that are compared: randconv or inception.")
 
@@ -116,7 +122,7 @@ class Config(Knobs):
     compile: bool = Field(False, description="Compile both networks with torch.compile.")
     accumulate: int = Field(1, ge=1, description="Parts of a worker's share of a batch, computed one by one.")
 
-    window: int = Field(32, ge=1, description="Shards that are shuffled together.")
+    window: int = Field(WINDOW, ge=1, description="Shards that are shuffled together.")
     log_every: int = Field(5_000, gt=0, description="Images between points of the loss curves.")
     evaluation: Evaluation = Evaluation()
     checkpoints: Checkpoints = Checkpoints()
@@ -167,6 +173,12 @@ class Launch(Knobs):
     cache: Literal["none", "device"] = Field(
         "none", description="device: keep the whole training split in the GPU's memory, if it fits."
     )
+    shard_cache: str = Field(
+        DEFAULT_FOLDER, description="Folder on every node for copies of shards in an object store."
+    )
+    shard_cache_bytes: int = Field(
+        DEFAULT_BYTES, gt=0, description="Most that it may hold; the oldest copies make room."
+    )
     runs: Annotated[str, BeforeValidator(str)] = Field(
         "runs",
         description="Folder of all runs, shared by all nodes of a cluster; or the URL of one, as s3://BUCKET/RUNS.",
@@ -197,7 +209,14 @@ class Launch(Knobs):
         """With a name of its own in place of auto, and absolute folders, since workers run in another one."""
         name = f"{preset}-{datetime.now():%Y%m%d-%H%M%S}" if self.name == "auto" else self.name
         folders = {field: _absolute(getattr(self, field)) for field in ("shards", "runs")}
+        if not self.shard_cache.startswith("~"):  # a home may lie elsewhere on another node
+            folders["shard_cache"] = _absolute(self.shard_cache)
         return self.model_copy(update={"name": name} | folders)
+
+    @property
+    def copies(self) -> dict[str, Any]:
+        """The options of Shards."""
+        return {"cache_folder": self.shard_cache, "cache_bytes": self.shard_cache_bytes}
 
 
 def _absolute(location: str) -> str:

@@ -1,7 +1,7 @@
 """What a checkpoint says of itself, for people and programs; read without torch."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -34,6 +34,11 @@ class Header(BaseModel):
         """The name of the score that decides which checkpoint is best; None without a finite score. Lower is better."""
         finite = [name for name, value in self.scores.items() if math.isfinite(value)]
         return next((name for start in DECIDING for name in finite if name.startswith(start)), None)
+
+
+def in_words(identity: Mapping[str, str]) -> str:
+    """An identity in one line."""
+    return ", ".join(f"{name} {fact}" for name, fact in identity.items())
 
 
 def read_header(folder: Folder) -> Header:

@@ -1,5 +1,6 @@
 """Writes a run's checkpoints while training goes on, and deletes those that are no longer kept."""
 
+import logging
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -11,6 +12,7 @@ from pipeline.header import HEADER, Header, best, read_header
 from sharding.errors import RunError, UserError
 from sharding.stores import Folder
 
+log = logging.getLogger(__name__)
 PATIENCE = 300.0  # seconds that an object store may be away
 
 
@@ -39,6 +41,10 @@ class Keeper:
         finally:
             self._writing = self._thread.submit(self._write, taken)
 
+    def rescore(self, position: int, scores: dict[str, float], identity: dict[str, str]) -> None:
+        """Notes in the checkpoint at that position, if there is one, what an evaluation of it found afterwards."""
+        self._thread.submit(self._rescore, position, scores, identity)
+
     def wait(self) -> None:
         """Until the newest is written. Raises RunError if it could not be."""
         writing, self._writing = self._writing, None
@@ -57,6 +63,14 @@ class Keeper:
             patiently(folder)(self._delete_others, position)
         except OSError as e:
             raise RunError(f"{folder}: the checkpoint could not be written ({e.strerror or e})") from e
+
+    def _rescore(self, position: int, scores: dict[str, float], identity: dict[str, str]) -> None:
+        folder = self._folder / runs.checkpoint_name(position)
+        try:
+            if folder.size(HEADER) is not None:
+                patiently(folder)(checkpoint.rescore, folder, scores, identity)
+        except (OSError, RunError, UserError) as e:  # the scores are in MLflow; only the choice of the best misses them
+            log.warning("%s: its scores could not be noted (%s)", folder, e)
 
     def _delete_others(self, position: int) -> None:
         present = {runs.position_of(folder): folder for folder in runs.checkpoint_folders(self._folder)}

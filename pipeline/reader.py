@@ -147,12 +147,13 @@ class Reader:
         return values.to(self._device)
 
 
-def sequential(folder: str, split: str, first: int, count: int, batch: int) -> Iterator[Tensor]:
+def sequential(folder: str, split: str, first: int, count: int, batch: int, **options: Any) -> Iterator[Tensor]:
     """Images first, ..., first + count - 1 of a split in the order of its shards, as uint8 [b, 3, size, size].
 
-    The tensors are on the CPU and channels_last; the last may be smaller. Raises UserError if there are not as many.
+    The tensors are on the CPU and channels_last; the last may be smaller. `options` are those of Shards. Raises
+    UserError if there are not as many.
     """
-    shards = Shards(folder, split)
+    shards = Shards(folder, split, **options)
     samples = int(shards.counts.sum())
     if first < 0 or first + count > samples:
         raise UserError(f"{folder}: images {first} to {first + count} of {split}, which has {samples}; ask for fewer")

@@ -5,12 +5,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from pipeline import runs, tracking
+from pipeline.aside import Aside, Judgement
 from pipeline.checkpoint import Snapshot
 from pipeline.desk import News
+from pipeline.faces import Faces
+from pipeline.header import in_words
 from pipeline.keeper import Keeper, patiently
 from pipeline.runs import Run
 from sharding.errors import RunError
 from sharding.stores import Folder
+
+IDENTITY = "score identity"  # the tag: scores of runs that differ in it are not compared
 
 
 class ClusterSession:
@@ -27,6 +32,8 @@ class ClusterSession:
         self._folder, self._post = run.folder, post
         self._writer = tracking.Writer(run.tracking, run.run_id, run.spool) if leads else None
         self._keeper = Keeper(run.folder, run.config.checkpoints.keep)
+        self._aside = Aside(run)
+        self._newest = 0  # position
 
     def checkpoints(self) -> Sequence[Folder]:
         return patiently(self._folder)(runs.checkpoints, self._folder)
@@ -34,8 +41,10 @@ class ClusterSession:
     def metrics(self, values: dict[str, float], position: int) -> None:
         self.hurrying = self._reclaimed()
         if self._writer is not None:
+            self._newest = position
             self._writer.metrics(values, position)
             self.stopping = self._post(News(position, values))
+            self._record(self._aside.collect())
 
     def warn(self, words: str, position: int) -> None:
         if self._writer is not None:
@@ -46,7 +55,26 @@ class ClusterSession:
         if self._writer is not None:
             self._writer.image(name, image, position)
 
+    def score_aside(self, faces: Faces, size: int, position: int) -> None:
+        if why_not := self._aside.begin(faces, size, position):
+            self.warn(f"the evaluation at {position:,} images was left out: {why_not}", position)
+
+    def _record(self, found: Judgement | None) -> None:
+        """Scores that came late belong to the position, and to the checkpoint, that was judged."""
+        if found is None or self._writer is None:
+            return
+        if found.failure:
+            self.warn(f"the evaluation at {found.position:,} images failed: {found.failure}", self._newest)
+            return
+        scores = {f"score/{name}": value for name, value in found.scores.items()}
+        self._writer.metrics(scores, found.position)
+        self._writer.tags({IDENTITY: in_words(found.identity)})
+        self._keeper.rescore(found.position, found.scores, found.identity)
+        self.stopping = self._post(News(self._newest, scores))
+
     def save(self, taken: Snapshot) -> None:
+        if self._writer is not None and taken.header.scores:
+            self._writer.tags({IDENTITY: in_words(taken.header.identity)})
         try:
             self._keeper.save(taken)
             self.stopping = self._post(News(taken.header.position, {"checkpoint": taken.header.position}))
@@ -54,7 +82,8 @@ class ClusterSession:
             self.warn(f"{e}; training goes on, and earlier checkpoints are kept", taken.header.position)
 
     def finish(self) -> None:
-        """Waits for the newest checkpoint. Raises RunError if it could not be written."""
+        """Waits for the newest checkpoint and a last evaluation. Raises RunError if the first could not be written."""
+        self._record(self._aside.end())
         self._keeper.wait()
 
     def close(self, seconds: float) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.cache import ShardCache
+from pipeline.cache import DEFAULT_BYTES, DEFAULT_FOLDER, ShardCache
 from pipeline.decode import Decoder
 from pipeline.gather import gather
 from sharding.errors import RunError, UserError
@@ -37,8 +37,8 @@ class Shards:
         self,
         folder: str,
         split: str,
-        cache_folder: str = "~/.cache/raygan/shards",
-        cache_bytes: int = 100_000_000_000,
+        cache_folder: str = DEFAULT_FOLDER,
+        cache_bytes: int = DEFAULT_BYTES,
         most_open: int = 256,
     ) -> None:
         """Raises UserError if there is no such data set or nothing in the split, RunError if a shard is missing."""

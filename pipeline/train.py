@@ -192,7 +192,7 @@ def _ray_worker(job: dict[str, Any]) -> int | str:
     try:
         if place.leads:
             _check_shards(run)
-        reached = work(run.config, run.launch.shards, place, session, run.launch.cache)
+        reached = work(run.config, run.launch.shards, place, session, run.launch.cache, **run.launch.copies)
         session.finish()
         patience = CLOSE_SECONDS
         return reached

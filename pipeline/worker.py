@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -51,14 +51,25 @@ class Session(Protocol):
     def warn(self, words: str, position: int) -> None:
         """Tells the user of something that went wrong and did not end the run."""
 
+    def score_aside(self, faces: Faces, size: int, position: int) -> None:
+        """Has them scored as they are now, while training goes on. Only rank 0 calls it."""
+
     def save(self, taken: Snapshot) -> None:
         """Keeps it as the run's newest checkpoint, by and by. Only rank 0 calls it."""
 
 
-def work(config: Config, shards: str, place: Place, session: Session, cache: Literal["none", "device"] = "none") -> int:
+def work(
+    config: Config,
+    shards: str,
+    place: Place,
+    session: Session,
+    cache: Literal["none", "device"] = "none",
+    **copies: Any,
+) -> int:
     """Trains until `config.images` have been shown or the session stops it; returns the position reached.
 
-    `shards` and `cache` are the Reader's: where the images come from, and whether they stay on the device.
+    `shards`, `cache` and `copies` are the Reader's: where the images come from, whether they stay on the device, and
+    where copies of remote shards are kept.
 
     Raises NotFiniteError, and RunError if a shard is damaged.
     """
@@ -69,7 +80,7 @@ def work(config: Config, shards: str, place: Place, session: Session, cache: Lit
     rows = attribute_rows(shards, config.attributes, ROWS) if config.attributes else None
     adversaries = Adversaries(config, manifest.size, place, rows)
     position = _restore(adversaries, session, place)
-    evaluator = _evaluator(config, config.evaluation.count, shards, place)
+    judging = evaluator(config, config.evaluation.count, shards, place, copies)
     if position == 0:
         _show(adversaries, session, position)
 
@@ -87,6 +98,7 @@ def work(config: Config, shards: str, place: Place, session: Session, cache: Lit
         attributes=config.attributes,
         window=config.window,
         cache=cache,
+        **copies,
     ) as reader:
         batches, pace = iter(reader), Pace(position)
         stopped = False
@@ -108,23 +120,32 @@ def work(config: Config, shards: str, place: Place, session: Session, cache: Lit
             if judges:
                 with pace.paused():
                     _show(adversaries, session, position)
-                    if ends and config.evaluation.final_count:
-                        evaluator = _evaluator(config, config.evaluation.final_count, shards, place)
-                    scores = _score(adversaries, evaluator, session, position)
+                    if config.evaluation.place == "aside" and not ends:
+                        _score_aside(adversaries, session, position)
+                    else:
+                        if ends and config.evaluation.final_count:
+                            judging = evaluator(config, config.evaluation.final_count, shards, place, copies)
+                        scores = _score(adversaries, judging, session, position)
                 stopped = place.any(stopped or session.stopping)  # a search may not like the score
             if (saves or stopped or (logs and session.hurrying)) and place.leads:
                 with pace.paused():
-                    session.save(
-                        checkpoint.snapshot(adversaries, position, manifest.digest, evaluator.identity, scores)
-                    )
+                    session.save(checkpoint.snapshot(adversaries, position, manifest.digest, judging.identity, scores))
     return position
 
 
-def _evaluator(config: Config, count: int, shards: str, place: Place) -> Evaluator:
+def evaluator(config: Config, count: int, shards: str, place: Place, copies: dict[str, Any]) -> Evaluator:
     """Scores of few images and of many are held against the same real images."""
     knobs = config.evaluation
     real = max(knobs.count, knobs.final_count or 0)
-    return Evaluator(shards, knobs.split, extractor=knobs.extractor, count=count, real_count=real, device=place.device)
+    return Evaluator(
+        shards,
+        knobs.split,
+        extractor=knobs.extractor,
+        count=count,
+        real_count=real,
+        device=place.device,
+        copies=copies,
+    )
 
 
 def _restore(adversaries: Adversaries, session: Session, place: Place) -> int:
@@ -186,6 +207,11 @@ def _score(adversaries: Adversaries, evaluator: Evaluator, session: Session, pos
         return {}
     session.metrics({f"score/{name}": value for name, value in scores.items()}, position)
     return scores
+
+
+def _score_aside(adversaries: Adversaries, session: Session, position: int) -> None:
+    if adversaries.place.leads:
+        session.score_aside(_averaged_faces(adversaries), adversaries.size, position)
 
 
 class Pace:

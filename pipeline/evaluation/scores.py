@@ -1,9 +1,10 @@
 """Scores of generated images against real ones, by any number of workers, under names that can be trusted."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,7 +56,8 @@ class Evaluator:
     there are fewer). metrics: keys of METRICS. cache: a folder or fsspec URL (default: `cache.default_location()`).
     kept: KID and its like use the first so many features of each side, for they need features and not only sums.
     generator: which weights draw the images, for the identity; None where that is not known. batch: images per forward
-    pass. Raises UserError for what cannot be; so does `load_extractor`.
+    pass. copies: options of Shards: where copies of remote shards are kept. Raises UserError for what cannot be; so
+    does `load_extractor`.
 
     With torch.distributed initialised, every rank calls `real` and `score`, does its share and gets the same scores.
     Nothing here draws from or changes the global random state.
@@ -75,10 +77,11 @@ class Evaluator:
         kept: int = 10_000,
         generator: str | None = "ema",
         batch: int = 100,
+        copies: Mapping[str, Any] | None = None,
     ) -> None:
         if unknown := [metric for metric in metrics if metric not in METRICS]:
             raise UserError(f"metric {unknown[0]!r} is not known; there are {', '.join(METRICS)}")
-        self._images = open_images(real, split)
+        self._images = open_images(real, split, **(copies or {}))
         self.extractor = load_extractor(extractor, device)
         self.count, self._real_count = count, min(real_count or count, len(self._images))
         if min(self.count, self._real_count) < 2:
@@ -166,7 +169,7 @@ class Evaluator:
         )
 
     def _measure_share(self, batches: Batches, count: int, measurement: Measurement) -> None:
-        position, end = ranks.share(count)
+        position, end = ranks.share(count, self._batch)
         for images in batches(position, end - position):
             self._refuse_other_sizes(images)
             features = self.extractor(images)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -30,14 +30,15 @@ class Images(Protocol):
         """The images first, ..., first + count - 1 as uint8 [at most batch, 3, H, W]."""
 
 
-def open_images(location: str | Path, split: str = "train") -> Images:
+def open_images(location: str | Path, split: str = "train", **copies: Any) -> Images:
     """Opens a raygan data set (a folder or URL with manifest.json; `split` of it), a folder of images, or an .npy file.
 
-    UserError if there is no such thing. Only a data set has splits; of others all images are taken.
+    UserError if there is no such thing. Only a data set has splits; of others all images are taken. `copies` are the
+    options of Shards: where copies of remote shards are kept.
     """
     path = Path(location)
     if "://" in str(location) or (path / "manifest.json").is_file():
-        return DataSet(str(location), split)
+        return DataSet(str(location), split, copies)
     if path.is_dir():
         return Folder(path)
     if path.suffix == ".npy" and path.is_file():
@@ -48,8 +49,8 @@ def open_images(location: str | Path, split: str = "train") -> Images:
 class DataSet:
     """One split of a data set that raygan sharded."""
 
-    def __init__(self, folder: str, split: str) -> None:
-        manifest = Manifest.load(folder)
+    def __init__(self, folder: str, split: str, copies: dict[str, Any]) -> None:
+        manifest, self._copies = Manifest.load(folder), copies
         self._folder, self._split, self._length = folder, split, manifest.samples(split)
         if not self._length:
             raise UserError(f"{folder}: the split {split} is empty; choose another")
@@ -63,7 +64,7 @@ class DataSet:
         return self._length
 
     def batches(self, first: int, count: int, batch: int) -> Iterator[Tensor]:
-        return sequential(self._folder, self._split, first, count, batch)
+        return sequential(self._folder, self._split, first, count, batch, **self._copies)
 
 
 class Folder:

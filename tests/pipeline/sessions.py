@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from pipeline import checkpoint
 from pipeline.checkpoint import Snapshot
+from pipeline.faces import Faces
 from sharding.stores import Folder
 
 
@@ -22,6 +24,7 @@ class PlainSession:
         self.stopping = self.hurrying = False
         self.points: list[tuple[int, dict[str, float]]] = []
         self.images: list[tuple[int, np.ndarray]] = []
+        self.aside: list[tuple[int, int, Tensor]] = []
         self.warnings: list[tuple[int, str]] = []
 
     def checkpoint(self, position: int) -> Path:
@@ -38,6 +41,9 @@ class PlainSession:
 
     def warn(self, words: str, position: int) -> None:
         self.warnings.append((position, words))
+
+    def score_aside(self, faces: Faces, size: int, position: int) -> None:
+        self.aside.append((position, size, faces.draw(0, 2)))
 
     def save(self, taken: Snapshot) -> None:
         checkpoint.write(self.checkpoint(taken.header.position), taken)

@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
-from pipeline.config import PRESETS, Config, Discriminator
+from pipeline.config import PRESETS, Config, Discriminator, Launch
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -21,6 +23,14 @@ def test_every_knob_is_documented_and_an_unknown_one_is_refused() -> None:
             assert field.description or hasattr(field.annotation, "model_fields"), f"{group.__name__}.{name}"
     with pytest.raises(ValidationError, match="colour"):
         Config.model_validate({"colour": 1})
+
+
+def test_relative_folders_are_made_absolute_but_for_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    launch = Launch(shards="s3://bucket/faces", shard_cache="copies").resolved("demo")
+    assert (launch.shards, launch.runs) == ("s3://bucket/faces", str(tmp_path / "runs"))
+    assert launch.copies == {"cache_folder": str(tmp_path / "copies"), "cache_bytes": 100_000_000_000}
+    assert Launch().resolved("demo").shard_cache == "~/.cache/raygan/shards"
 
 
 def test_a_gradient_penalty_beside_batch_normalisation_is_refused_with_the_remedy() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import runs
+from pipeline import checkpoint, runs
 from pipeline.checkpoint import Snapshot
 from pipeline.config import smoke
 from pipeline.header import Header, best, read_header
@@ -96,3 +96,32 @@ def test_training_goes_on_while_the_object_store_is_away_and_the_checkpoint_is_t
         keeper.close()
         assert [runs.position_of(kept) for kept in runs.checkpoints(folder)] == [3, 1]
         assert read_header(folder / runs.checkpoint_name(1)).scores["fd_randconv"] == 1.0
+
+
+def test_a_score_that_comes_late_is_noted_and_makes_a_checkpoint_the_best(tmp_path: Path) -> None:
+    run = Folder(str(tmp_path))
+    keeper = Keeper(run, keep=1)
+    keeper.save(Snapshot(header(1), memoryview(b"state")))
+    keeper.wait()
+    keeper.rescore(1, {"fd_randconv": 3.0}, {"by": "randconv"})
+    keeper.rescore(7, {"fd_randconv": 1.0}, {"by": "randconv"})  # it is no longer there
+    for position, score in ((2, 5.0), (3, 6.0)):
+        keeper.save(snapshot(position, score))
+    keeper.wait()
+    keeper.close()
+    assert [runs.position_of(folder) for folder in runs.checkpoints(run)] == [3, 1]
+    first = run / runs.checkpoint_name(1)
+    assert read_header(first).scores == {"fd_randconv": 3.0}
+    assert checkpoint.content(first) == b"state"  # and the digest fits both
+
+
+def test_a_score_is_not_noted_in_a_damaged_checkpoint(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    keeper = Keeper(Folder(str(tmp_path)), keep=1)
+    keeper.save(Snapshot(header(1), memoryview(b"state")))
+    keeper.wait()
+    folder = tmp_path / runs.checkpoint_name(1)
+    (folder / checkpoint.STATE).write_bytes(b"stale")
+    keeper.rescore(1, {"fd_randconv": 3.0}, {"by": "randconv"})
+    keeper.close()
+    assert read_header(Folder(str(folder))).scores == {}
+    assert "could not be noted" in caplog.text

@@ -7,13 +7,14 @@ import torch
 
 from pipeline import checkpoint
 from pipeline.adversarial import Adversaries
-from pipeline.config import Config, smoke
+from pipeline.config import Config, Launch, smoke
 from pipeline.evaluation.scores import Evaluator
 from pipeline.header import Header, read_header
 from pipeline.place import Place
 from pipeline.worker import NotFiniteError, Pace, work
 from sharding.errors import RunError
 from sharding.stores import Folder
+from tests.pipeline import stores  # noqa: F401  (registers flaky://)
 from tests.pipeline.sessions import KilledError, PlainSession
 
 
@@ -99,6 +100,32 @@ def test_an_evaluation_that_fails_is_said_and_ends_nothing(
     session = trained(shards, PlainSession(tmp_path), config())
     assert session.warnings == [(at, f"the evaluation at {at} images failed: no space left") for at in (128, 256)]
     assert header(session.checkpoint(256)).scores == {}
+
+
+def test_an_evaluation_aside_is_handed_out_with_the_faces_as_they_are_and_the_last_one_is_not(
+    shards: Path, tmp_path: Path
+) -> None:
+    aside = smoke().evaluation.model_copy(update={"place": "aside"})
+    session = trained(shards, PlainSession(tmp_path), config(evaluation=aside))
+    ((position, size, faces),) = session.aside
+    assert (position, size) == (128, 32)
+    shown = dict(session.images)[128]
+    assert (torch.from_numpy(shown[2:34, 2:34]).permute(2, 0, 1).int() - faces[0].int()).abs().max() <= 1
+    assert header(session.checkpoint(128)).scores == {}
+    assert set(header(session.checkpoint(256)).scores) == {"fd_randconv", "kid_randconv"}
+
+
+def test_remote_shards_train_to_the_same_end_and_are_copied_where_it_is_asked(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    whole = trained(shards, PlainSession(tmp_path / "local"), config())
+    far = PlainSession(tmp_path / "far")
+    launch = Launch(shard_cache=str(tmp_path / "copies"), shard_cache_bytes=10**9)
+    work(config(), f"flaky://{shards}", Place(), far, **launch.copies)
+    torch.testing.assert_close(state(far.checkpoint(256)), state(whole.checkpoint(256)), rtol=0, atol=0)
+    assert len(list((tmp_path / "copies").glob("*/train-*.tar"))) == len(list(shards.glob("train-*.tar")))
+    assert not (tmp_path / "home").exists()
 
 
 def test_the_pace_leaves_pauses_out(monkeypatch: pytest.MonkeyPatch) -> None:
