@@ -22,21 +22,40 @@ class Faces:
         parts = []
         for start in range(first, first + count, BATCH):
             noise = latents(self.seed, purpose, start, min(BATCH, first + count - start), self.latent)
-            images = self._drawn(noise.to(self.device))
-            parts.append(images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu())
+            parts.append(self._drawn(noise.to(self.device)))
         return torch.cat(parts)
 
     def _drawn(self, noise: Tensor) -> Tensor:
-        if not self.wanted:
-            return self.network(noise)
-        attributes = next(part for part in self.network.modules() if isinstance(part, Seed)).picked(noise)
-        for place, has in self.wanted.items():
-            attributes[:, place] = has
-        return self.network(noise, attributes)
+        given: tuple[Tensor, ...] = ()
+        if self.wanted:
+            attributes = next(part for part in self.network.modules() if isinstance(part, Seed)).picked(noise)
+            for place, has in self.wanted.items():
+                attributes[:, place] = has
+            given = (attributes,)
+        images = self.network(noise, *given)
+        return images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu()
 
     def sheet(self, count: int, columns: int) -> Tensor:
         """The first `count` faces in rows, as uint8 [height, width, 3]: always the same latents."""
         return grid(self.draw(0, count), columns)
+
+    @torch.no_grad()
+    def between(self, first: int, second: int, steps: int) -> Tensor:
+        """`steps` faces from one index to another, both included, as uint8 [steps, 3, size, size].
+
+        The latents turn from one to the other at their own length: those on the straight line between them are
+        shorter than any that the generator was trained on (White: Sampling Generative Networks, 2016).
+        """
+        start, end = (latents(self.seed, Purpose.FACES, index, 1, self.latent) for index in (first, second))
+        along = torch.linspace(0, 1, steps)[:, None]
+        noise = torch.lerp(start, end, along)
+        length = torch.lerp(start.norm(), end.norm(), along)
+        noise *= length / noise.norm(dim=1, keepdim=True).clamp(min=1e-6)
+        return self._drawn(noise.to(self.device))
+
+    def journey(self, stations: int, steps: int) -> Tensor:
+        """Rows of `steps` faces, row i from face i to face i + 1, as uint8 [height, width, 3]: always the same ones."""
+        return grid(torch.cat([self.between(i, i + 1, steps) for i in range(stations)]), steps)
 
 
 def grid(images: Tensor, columns: int, gap: int = 2) -> Tensor:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from pipeline import runs, tracking
 from pipeline.config import Config, Launch
+from pipeline.header import in_words
 from pipeline.runs import Run
 from sharding.errors import UserError
 from sharding.manifest import Manifest
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MODEL = "raygan-faces"  # in the registry
 FACES, COLUMNS = 64, 8
+STATIONS, STEPS = 6, 10  # of the picture of faces between faces
 CLOSE_SECONDS = 60.0  # to wait for what MLflow has not taken yet
 
 
@@ -41,8 +43,8 @@ def finish(run: Run, command: str) -> list[str]:
 
     best = runs.find_checkpoint(run.launch.runs, run.name, "best")
     header = checkpoint.read_header(best)
-    identity = ", ".join(f"{name} {fact}" for name, fact in header.identity.items())
-    words = tracking.description(command, Manifest.load(run.launch.shards), run.run_id, header.scores, identity)
+    data = Manifest.load(run.launch.shards)
+    words = tracking.description(command, data, run.run_id, header.scores, in_words(header.identity))
 
     writer = tracking.Writer(run.tracking, run.run_id, run.spool)
     with tempfile.TemporaryDirectory() as scratch:
@@ -50,13 +52,24 @@ def finish(run: Run, command: str) -> list[str]:
         faces = checkpoint.load_faces(best)
         Image.fromarray(faces.sheet(FACES, COLUMNS).numpy()).save(sheet)
         writer.artifact(sheet)
+        journey = Path(scratch) / tracking.JOURNEY
+        Image.fromarray(faces.journey(STATIONS, STEPS).numpy()).save(journey)
+        writer.artifact(journey)
         writer.artifact(_on_disk(best, Path(scratch)), "checkpoints")
         writer.tags({tracking.NOTE: words})
         undelivered = writer.close(CLOSE_SECONDS)
-    notes = [
-        f"MLflow has not taken {undelivered} writes; deliver them with: raygan tracking flush --runs {run.spool.parent}"
-    ]
-    return [*notes[: bool(undelivered)], *_registered(run, header, faces, words)]
+    return [*_notes(run, undelivered), *_registered(run, header, faces, words)]
+
+
+def _notes(run: Run, undelivered: int) -> list[str]:
+    if undelivered:
+        flush = f"raygan tracking flush --runs {run.spool.parent}"
+        return [f"MLflow has not taken {undelivered} writes; deliver them with: {flush}"]
+    try:
+        tracking.log_accuracy(run.tracking, run.run_id)  # drawn from what MLflow holds
+    except UserError as e:
+        return [f"the discriminator's accuracy was not drawn: {e}"]
+    return []
 
 
 def _on_disk(folder: Folder, scratch: Path) -> Path:

@@ -1,6 +1,7 @@
 """What the tests share: one local Ray cluster and one MLflow server per session, started when first asked for."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -52,7 +53,7 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ]
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (root / "server.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=root)
+        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=root, start_new_session=True)
     address = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 90
     while True:
@@ -64,7 +65,7 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 pytest.fail(f"the MLflow server did not start:\n{(root / 'server.log').read_text()}")
             time.sleep(0.3)
     yield address
-    server.terminate()
+    os.killpg(server.pid, signal.SIGTERM)  # the server's workers too, which outlive it else
     server.wait(20)
 
 

@@ -7,8 +7,9 @@ The best generator goes into the model registry (`model`, `served`); `server` sh
 
 from pipeline.tracking.check import check_registry, check_writing
 from pipeline.tracking.client import local_uri
-from pipeline.tracking.describe import GRID, NOTE, ORIGIN, description, log_inputs, origin
+from pipeline.tracking.describe import GRID, JOURNEY, NOTE, ORIGIN, description, log_inputs, origin
 from pipeline.tracking.model import Registered, register_generator
+from pipeline.tracking.plot import log_accuracy
 from pipeline.tracking.runs import (
     RunInfo,
     Status,
@@ -25,6 +26,7 @@ from pipeline.tracking.writer import Flushed, Writer, flush
 
 __all__ = [
     "GRID",
+    "JOURNEY",
     "NOTE",
     "ORIGIN",
     "Flushed",
@@ -42,6 +44,7 @@ __all__ = [
     "flush",
     "list_runs",
     "local_uri",
+    "log_accuracy",
     "log_inputs",
     "origin",
     "register_generator",

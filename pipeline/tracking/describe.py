@@ -19,6 +19,7 @@ from sharding.manifest import SPLITS, Manifest
 
 NOTE = "mlflow.note.content"  # the tag that MLflow shows as the run's description
 GRID = "faces.png"  # the artifact that the description shows
+JOURNEY = "between-faces.png"  # from each face of the grid's beginning to the next
 DIGEST_LENGTH = 36  # characters; MLflow's limit for a data set's digest
 ORIGIN = "RAYGAN_ORIGIN"  # tags as JSON
 SETTINGS = ("CUDA_", "MKL_", "NCCL_", "GLOO_", "OMP_", "RAY_TRAIN_", "TORCH_")  # variables that change how a run goes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -34,6 +35,8 @@ patiently = Retrying(
     wait=wait_exponential(0.2, max=4),
     reraise=True,
 )
+REFUSED = re.compile(r"error code 401\b")
+LOGIN = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, for driver and workers"
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 
@@ -172,6 +175,8 @@ def answering(uri: str) -> Iterator[MlflowClient]:
     try:
         yield server
     except (MlflowException, RequestException) as error:
+        if REFUSED.search(str(error)):
+            raise UserError(f"MLflow at {redact(uri)} refuses the login: {LOGIN}") from error
         raise UserError(f"MLflow at {redact(uri)} does not do what was asked ({first_line(error)})") from error
 
 

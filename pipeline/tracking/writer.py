@@ -67,7 +67,7 @@ class Writer:
         """Numbers at a position; keys are in groups: loss/, discriminator/, score/, speed/, system/."""
         numbers = {_valid(key): float(value) for key, value in values.items()}
         self._append({"kind": "metrics", "values": numbers, "position": int(position)})
-        self._position = int(position)
+        self._position = max(int(position), self._position or 0)  # scores may come late
 
     @_never_raises
     def image(self, key: str, image: np.ndarray, position: int) -> None:

@@ -14,20 +14,22 @@ from pathlib import Path
 
 from tests.conftest import free_port
 
+ADMIN = "admin"
 ROOT = Path(__file__).parents[2]
 
 
 class Server:
-    """Starts serving `store` at `address` when made."""
+    """Starts serving `store` at `address` when made; only to those who know ADMIN's password, if there is one."""
 
-    def __init__(self, folder: Path, store: str) -> None:
+    def __init__(self, folder: Path, store: str, password: str = "") -> None:
         port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", __name__, store, str(folder / "artifacts"), str(port)]
+        environment = os.environ | (_login(folder, password) if password else {})
         self._log = folder / "server.log"
         with self._log.open("wb") as log:
             self._parent = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT, env=environment
             )
         self.start()
 
@@ -57,6 +59,19 @@ class Server:
         assert self._parent.stdout.readline() == "done\n", self._log.read_text()
 
 
+def _login(folder: Path, password: str) -> dict[str, str]:
+    (folder / "login.ini").write_text(
+        f"[mlflow]\ndefault_permission = READ\nadmin_username = {ADMIN}\n"
+        f"database_uri = sqlite:///{folder / 'login.db'}\n"
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+    )
+    return {
+        "MLFLOW_AUTH_CONFIG_PATH": str(folder / "login.ini"),
+        "MLFLOW_AUTH_ADMIN_PASSWORD": password,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "of the test",
+    }
+
+
 def main(store: str, artifacts: str, port: str) -> None:
     from mlflow.server import constants
 
@@ -66,6 +81,10 @@ def main(store: str, artifacts: str, port: str) -> None:
     os.environ[constants.SERVE_ARTIFACTS_ENV_VAR] = "true"
     from mlflow.server import app
 
+    if "MLFLOW_AUTH_CONFIG_PATH" in os.environ:
+        from mlflow.server.auth import create_app
+
+        app = create_app(app)
     child = 0
     for line in sys.stdin:
         if line == "start\n" and not (child := os.fork()):

@@ -16,8 +16,9 @@ import pytest
 from pipeline import tracking
 from pipeline.tracking import writer as writing
 from pipeline.tracking.client import client
+from sharding.errors import UserError
 from tests.conftest import free_port
-from tests.pipeline.killable_server import Server
+from tests.pipeline.killable_server import ADMIN, Server
 
 FACE = np.zeros((16, 16, 3), np.uint8)
 
@@ -50,6 +51,36 @@ def test_a_server_killed_three_times_during_a_run_holds_every_point_once(
         assert len(client(server.address).list_artifacts(run_id, "images")) == 2 * 25
     finally:
         server.close()
+
+
+@pytest.mark.server
+def test_a_server_with_a_login_takes_the_credentials_of_the_environment_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    password = "canary-4f1d-of-the-admin"
+    server = Server(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}", password)
+    refusal = r"^MLflow at http://127\.0\.0\.1:\d+ refuses the login: set MLFLOW_TRACKING_USERNAME and [^\n]*$"
+    try:
+        for user, given in (("", ""), (ADMIN, "canary-of-nobody")):
+            monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", user)
+            monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", given)
+            with pytest.raises(UserError, match=refusal):
+                tracking.create_run(server.address, "faces", "locked out", {})
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
+        run_id = tracking.create_run(server.address, "faces", "let in", {"note": password}, {"note": password})
+        writer = tracking.Writer(server.address, run_id, tmp_path / "spool")
+        writer.metrics({"loss/generator": 2.0}, 64)
+        writer.image("faces", FACE, 64)
+        writer.tags({"warning": password})
+        assert writer.close(60) == 0
+        tracking.end_run(server.address, run_id, "FINISHED")
+        info = tracking.find_run(server.address, "let in")
+        assert (info.status, info.metrics["loss/generator"]) == ("FINISHED", 2.0)
+    finally:
+        server.close()
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(left) > 5
+    assert [path for path in left if b"canary" in path.read_bytes()] == []
 
 
 @pytest.fixture

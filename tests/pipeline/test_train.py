@@ -82,6 +82,25 @@ def test_a_run_whose_worker_was_killed_ends_bit_identical_to_one_that_was_stoppe
     torch.testing.assert_close(*map(weights, folders), rtol=0, atol=0)
 
 
+def test_an_evaluation_aside_finds_what_the_workers_find_and_notes_it_in_its_checkpoint(
+    shards: Path, place: Path, stopped: runs.Run
+) -> None:
+    aside = config(2048).evaluation.model_copy(update={"place": "aside"})
+    knobs = config(2048).model_copy(update={"evaluation": aside, "checkpoints": Checkpoints(every=512, keep=4)})
+    run = train(knobs, launch(shards, place, "aside"))
+    client = MlflowClient(run.tracking)
+    for name in ("kid_randconv", "fd_randconv"):
+        ours, theirs = (
+            {point.step: point.value for point in client.get_metric_history(one.run_id, f"score/{name}")}
+            for one in (run, stopped)
+        )
+        assert ours.keys() == {1024, 2048}
+        assert ours == pytest.approx(theirs, rel=1e-9)
+        header = read_header(run.folder / runs.checkpoint_name(1024))
+        assert header.scores[name] == pytest.approx(theirs[1024], rel=1e-9)
+        assert header.identity == read_header(run.folder / runs.checkpoint_name(2048)).identity
+
+
 def test_the_run_is_in_mlflow_whole_and_finished(place: Path, stopped: runs.Run) -> None:
     info = tracking.find_run(stopped.tracking, stopped.run_id)
     assert (info.name, info.status) == ("stopped", "FINISHED")
@@ -102,6 +121,8 @@ def test_faces_checkpoint_data_and_the_registered_champion_are_found_from_the_ru
     client = MlflowClient(stopped.tracking)
     held = {artifact.path for artifact in client.list_artifacts(stopped.run_id)}
     assert {"faces.png", "checkpoints", "config.yaml", "manifest.json", "environment.json", "images"} <= held
+    assert {"between-faces.png", "accuracy.png"} <= held
+    assert "extractor randconv, " in client.get_run(stopped.run_id).data.tags["score identity"]
     (data,) = client.get_run(stopped.run_id).inputs.dataset_inputs
     assert data.dataset.digest == stopped.data[: len(data.dataset.digest)]
     assert client.get_model_version_by_alias("raygan-faces", "champion").run_id == stopped.run_id
