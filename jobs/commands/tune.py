@@ -37,7 +37,7 @@ def tune(
     space: Annotated[Path | None, Parameter(help="YAML file of the same: {FIELD: TEXT or {low, high, log}}.")] = None,
     config_file: Annotated[Path | None, Parameter(name="--config", help="File of what all trials share.")] = None,
     dry_run: Annotated[bool, Parameter(help="Print the plan; start nothing.", negative="")] = False,
-    options: Annotated[Options, Parameter(name="*", group="How it searches")] = Options(),  # noqa: B008
+    options: Annotated[Options, Parameter(name="*", group="How it searches", negative="")] = Options(),  # noqa: B008
     launch: Annotated[TrialLaunch, PLACE] = TrialLaunch(),  # noqa: B008
     config: Annotated[Config, KNOBS] = Config(),  # noqa: B008
 ) -> None:

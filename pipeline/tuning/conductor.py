@@ -51,8 +51,8 @@ class _Running:
     job: Job
     run: Run
     standing: Standing
-    earlier: float  # seconds of earlier attempts
-    seconds: float = 0.0  # of this one
+    cost: float  # of earlier attempts, in seconds of all its parts
+    seconds: float = 0.0  # of this attempt
     unwanted: bool = False
 
 
@@ -70,6 +70,7 @@ class Conductor:
             sampler="optuna" if options.search == "optuna" else "random",
             seed=config.seed,
             rungs=search.rungs,
+            costs=options.cost,
         )
         gridded = options.search == "grid"
         points = grid_points(search.space, config, options.steps) if gridded else known_points(search.space, config)
@@ -100,8 +101,8 @@ class Conductor:
             try:
                 run = recording.begin_trial(self.search, job.name, config)
             except UserError as e:  # without a run what it does would be lost, so it waits for MLflow
-                if self._say(f"trial {job.name} waits: {e}"):
-                    self._put_off = job
+                self._put_off = job
+                self._say(f"trial {job.name} waits: {e}")
                 return None
             standing = self.standings[job.name] = Standing(job.name, job.values)
             self._running[job.name] = _Running(job, run, standing, job.ledger[job.number].cost)
@@ -110,17 +111,17 @@ class Conductor:
         return None
 
     def result(self, name: str, result: Mapping[str, Any]) -> None:
-        """A trial reports a score, or its end."""
+        """A trial reports a score, or its end, of which `ended` hears more."""
         running = self._running.get(name)
         if running is None or "score" not in result:
             return
+        parts = self.search.parts
         if result["seconds"] < running.seconds:  # it was started again
-            running.earlier += running.seconds
+            running.cost += running.seconds * parts
         running.seconds = result["seconds"]
         running.standing.score = result["score"]
         running.standing.rung = self.search.rungs.passed(result["position"]) if self.search.rungs else 0
-        cost = (running.earlier + running.seconds) * self.search.parts
-        job = running.job
+        job, cost = running.job, running.cost + running.seconds * parts
         if job.ledger.report(job.number, result["position"], result["score"], cost):
             running.unwanted = True
             self._stop_one(name)
@@ -198,10 +199,9 @@ class Conductor:
     def _end_run(self, run: Run, status: tracking.Status, reason: str) -> None:
         self._mlflow.submit(tracking.end_run, run.tracking, run.run_id, status, reason, run.spool)
 
-    def _say(self, words: str) -> bool:
-        if not self.words or self.words[-1] != words:
+    def _say(self, words: str) -> None:
+        if self.words[-1:] != [words]:
             self.words.append(words)
-        return True
 
 
 def name_of(trial: int, seed: int | None = None) -> str:

@@ -61,7 +61,9 @@ class Ledger:
         sampler: Literal["optuna", "random"] = "random",
         seed: int = 0,
         rungs: Rungs | None = None,
+        costs: bool = False,
     ) -> None:
+        """`costs`: the sampler minimises score and cost together, and no trial is stopped."""
         self._axes, self._count, self._sampler, self._seed = axes, count, sampler, seed
         self._study = optuna.create_study(
             study_name=phase,
@@ -69,8 +71,10 @@ class Ledger:
             pruner=optuna.pruners.SuccessiveHalvingPruner(rungs.first, rungs.reduction)
             if rungs
             else optuna.pruners.NopPruner(),
+            directions=["minimize"] * (1 + costs),
             load_if_exists=True,
         )
+        self._costs = costs
         for trial in self._trials():
             if trial.state == TrialState.RUNNING and "unwanted" in trial.user_attrs:
                 self.end(trial.number, "stopped")
@@ -99,10 +103,12 @@ class Ledger:
 
     def report(self, number: int, position: int, score: float, cost: float) -> bool:
         """Notes a score; returns whether the trial should stop. A trial that repeats a position is not heard again."""
-        frozen = self._trials()[number]
-        trial = optuna.trial.Trial(self._study, frozen._trial_id)
+        entry, trial = self[number], self._trial(number)
         trial.set_user_attr("cost", cost)
-        if position in frozen.intermediate_values:
+        if position in entry.scores:
+            return False
+        trial.set_user_attr("scores", [*entry.scores.items(), (position, score)])
+        if self._costs:
             return False
         trial.report(score, position)
         if unwanted := bool(trial.should_prune()):
@@ -112,10 +118,11 @@ class Ledger:
 
     def end(self, number: int, state: Literal["finished", "stopped", "failed"], reason: str = "") -> None:
         """`reason`: of a failure; that of a stop is known."""
-        trial = optuna.trial.Trial(self._study, self._trials()[number]._trial_id)
+        trial, entry = self._trial(number), self[number]
         trial.set_user_attr("state", state)
         trial.set_user_attr("reason", trial.user_attrs.get("unwanted", "") if state == "stopped" else reason)
-        self._study.tell(trial, self[number].score if state == "finished" else None, state=STATES[state])
+        values = [entry.score or 0.0, entry.cost][: 1 + self._costs] if state == "finished" else None
+        self._study.tell(trial, values, state=STATES[state])
 
     def entries(self) -> list[Entry]:
         """All trials that were handed out."""
@@ -123,6 +130,9 @@ class Ledger:
 
     def __getitem__(self, number: int) -> Entry:
         return self._entry(self._trials()[number])
+
+    def _trial(self, number: int) -> optuna.trial.Trial:
+        return optuna.trial.Trial(self._study, self._trials()[number]._trial_id)
 
     def _trials(self) -> Sequence[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
@@ -133,7 +143,7 @@ class Ledger:
             trial.number,
             _decoded(trial.params, self._axes),
             facts["state"] if trial.state.is_finished() else "running",
-            dict(trial.intermediate_values),
+            dict(map(tuple, facts.get("scores", []))),
             facts.get("cost", 0.0),
             facts.get("reason", ""),
         )

@@ -42,6 +42,7 @@ class Options(Knobs):
     reduction: int = Field(3, ge=2, description="One trial of so many goes on after a rung; the next is as much later.")
     rung_count: int = Field(1_000, ge=2, description="Generated images scored at a rung; the end has evaluation.count.")
     score: Score = Field("kid", description="What decides. KID has no bias from few images; FID has.")
+    cost: bool = Field(False, description="Look for what is cheap, too: score and cost are minimised together.")
     finalists: int = Field(3, ge=0, description="Best configurations that are run again with other seeds.")
     seeds: int = Field(3, ge=1, description="Seeds of a finalist, the first one's included.")
     concurrent: int | None = Field(None, ge=1, description="Trials side by side. [default: as many as fit]")
@@ -115,6 +116,11 @@ def plan(config: Config, launch: Launch, space: Space, options: Options, data: s
     check(space, config)
     if "://" in str(launch.runs):
         raise UserError(f"--runs {launch.runs}: a search keeps a journal there: give a folder that all nodes share")
+    if options.cost and (options.search != "optuna" or options.scheduler != "none"):
+        raise UserError(
+            "--cost: only Optuna has two objectives, and no trial may be stopped for one of them: "
+            "add --search optuna --scheduler none"
+        )
     if not str(launch.workers).isdecimal():
         raise UserError(f"--workers-per-trial {launch.workers}: a trial has a fixed number of workers")
     _of_a_trial(config, options)

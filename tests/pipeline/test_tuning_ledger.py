@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import smoke
-from pipeline.tuning.ledger import Ledger, axes, importances
+from pipeline.tuning.ledger import Entry, Ledger, axes, importances
 from pipeline.tuning.search import Rungs
 from pipeline.tuning.space import Values, parse
 
@@ -91,6 +91,23 @@ def test_a_trial_that_was_not_wanted_any_more_when_the_search_died_is_not_run_on
     again = resumed.next()
     assert again is not None
     assert again.number == 0
+
+
+def test_score_and_cost_can_be_minimised_together(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "journal.log", "search", AXES, 25, sampler="optuna", seed=1, costs=True)
+    for _ in range(25):
+        entry = ledger.next()
+        assert entry is not None
+        balance = entry.values["balance"]
+        assert not ledger.report(entry.number, 10, abs(balance - 2), cost=abs(balance - 3))
+        ledger.end(entry.number, "failed" if entry.number == 3 else "finished", "")
+    early, late = (ledger.entries()[some] for some in (slice(10), slice(15, None)))
+    assert mean_distance(late) < mean_distance(early)
+
+
+def mean_distance(entries: list[Entry]) -> float:
+    """From the balances that no other beats in both."""
+    return sum(max(2 - e.values["balance"], e.values["balance"] - 3, 0) for e in entries) / len(entries)
 
 
 def test_importance_names_the_field_that_decides_where_most_trials_have_a_score(tmp_path: Path) -> None:
