@@ -1,12 +1,17 @@
 """`raygan shard` around sharding/convert.py: the cluster, the progress, what was done in words."""
 
+import os
+from contextlib import nullcontext
+
+from jobs.cluster import cluster
 from jobs.progress import progress
 from sharding.convert import Conversion, ShardingOptions, convert
 
 
 def convert_with_progress(source: str, out: str, options: ShardingOptions) -> Conversion:
-    """Converts on the cluster (convert() starts one where there is none) and shows how far it is."""
-    with progress("sharding") as advance:
+    """Converts on the cluster at RAY_ADDRESS, or here, and shows how far it is."""
+    # Here, convert() starts Ray itself, and only if there is something left to do.
+    with cluster() if "RAY_ADDRESS" in os.environ else nullcontext(), progress("sharding") as advance:
         return convert(source, out, options, advance)
 
 

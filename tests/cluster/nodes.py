@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -73,6 +74,10 @@ class Cluster:
             nodes = json.load(answer)["data"]["result"]["result"]
         return sum(node["state"] == "ALIVE" for node in nodes)
 
+    def running(self, process: str) -> list[subprocess.Popen[bytes]]:
+        """The nodes on which a process runs whose command holds this word."""
+        return [node for node in self.nodes if any(process in command_of(part) for part in tree(node))]
+
     def close(self) -> None:
         for node in self.nodes:
             kill(node)
@@ -109,12 +114,23 @@ class Cluster:
             time.sleep(0.3)
 
 
+def tree(node: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The processes of a node."""
+    if node.poll() is not None:
+        return []
+    root = psutil.Process(node.pid)
+    return [root, *root.children(recursive=True)]
+
+
+def command_of(process: psutil.Process) -> str:
+    with suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
+
+
 def kill(node: subprocess.Popen[bytes]) -> None:
     """Ends all processes of a node at once, as when its power fails."""
-    tree = [psutil.Process(node.pid), *psutil.Process(node.pid).children(recursive=True)] if node.poll() is None else []
-    for process in tree:
-        try:
+    for process in tree(node):
+        with suppress(psutil.NoSuchProcess):
             process.kill()
-        except psutil.NoSuchProcess:
-            continue
     node.wait()
