@@ -67,7 +67,7 @@ def configured(preset: str, change: dict[str, Any], arguments: argparse.Namespac
 class Quiet:
     """A Session that keeps the last checkpoint, and the pace."""
 
-    stopping = False
+    stopping = hurrying = False
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.paces = folder, list[float]()
