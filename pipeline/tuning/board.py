@@ -6,11 +6,10 @@ from pipeline.desk import News
 
 
 class TrialNews(NamedTuple):
-    """What a trial has to say; `began` is its first."""
+    """What a trial has to say."""
 
     trial: str
     news: News
-    began: bool = False
 
 
 class Board:

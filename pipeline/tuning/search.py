@@ -135,7 +135,8 @@ def _of_a_trial(config: Config, options: Options) -> Config:
         raise UserError(f"--first-rung {every}: a trial ends after {config.images} images; give less")
     few = min(options.rung_count, config.evaluation.count)
     evaluation = config.evaluation.model_copy(
-        update={"every": every, "count": few, "final_count": config.evaluation.count}
+        # In the trial's own process: what is judged aside comes too late for a rung.
+        update={"every": every, "count": few, "final_count": config.evaluation.count, "place": "workers"}
     )
     checkpoints = config.checkpoints.model_copy(update={"every": every, "keep": 1})
     log_every = min(config.log_every, every)

@@ -6,9 +6,13 @@ checkpoint if it has one, and ends by itself: when the search does not want it a
 Ctrl-C, because a trial that Tune stops is killed with its writes undelivered.
 """
 
+from __future__ import annotations
+
 import os
 import time
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from filelock import FileLock
 
 from pipeline import runs
 from pipeline.desk import News
@@ -17,8 +21,13 @@ from pipeline.tuning.board import TrialNews
 from pipeline.tuning.search import Score
 from sharding.errors import RunError, UserError
 
+if TYPE_CHECKING:
+    from pipeline.place import Place
+
 CLOSE_SECONDS = 20.0  # for MLflow to take what the trial wrote; what is left then, the driver delivers later
 THREAD_SECONDS = "60"  # that Tune waits for a trial's function to end before it takes another process for the next
+
+_known: set[str] = set()  # data sets whose real statistics this process has seen in the cache
 
 
 class Ended(TypedDict):
@@ -61,7 +70,7 @@ class Report:
     def begins(self) -> bool:
         """Says so, and starts the clock; returns whether the driver still wants the trial."""
         self._start = time.monotonic()
-        return not self._post(TrialNews(self._trial, News(0, {}), began=True))
+        return not self._post(TrialNews(self._trial, News(0, {})))
 
     def __call__(self, news: News) -> bool:
         """Passes it on; returns whether the driver wants the trial to stop."""
@@ -97,10 +106,24 @@ def _here(run: Run, report: Report) -> int:
     session = ClusterSession(run, True, report)
     try:
         place = Place(device=torch.device("cuda" if run.launch.gpu else "cpu"))
-        reached = work(run.config, run.launch.shards, place, session, run.launch.cache)
+        _know_real_statistics(run, place)
+        reached = work(run.config, run.launch.shards, place, session, run.launch.cache, **run.launch.copies)
         session.finish()
         return reached
     finally:
         session.close(CLOSE_SECONDS)
         if run.launch.gpu:
             torch.cuda.empty_cache()
+
+
+def _know_real_statistics(run: Run, place: Place) -> None:
+    """Leaves them in the cache before any trial needs them: one of those that begin together computes them for all."""
+    from pipeline.evaluation.cache import user_folder
+    from pipeline.worker import evaluator
+
+    if run.data in _known:
+        return
+    (folder := user_folder()).mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "real-statistics.lock"):
+        evaluator(run.config, run.config.evaluation.count, run.launch.shards, place, run.launch.copies).real()
+    _known.add(run.data)
