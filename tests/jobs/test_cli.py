@@ -47,10 +47,10 @@ def test_the_help_of_train_shows_defaults_and_units(capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("tokens", "complaint"),
     [
-        ("train --preset none", "--preset none: there is no such preset; there are radford,"),
+        ("train --preset none", "--preset none: there is no such preset; there are article, radford,"),
         ("train --generator.width 2", "--generator.width 2: Input should be greater than or equal to 4"),
         ("train --images many", "--images many: Input should be a valid integer"),
-        ("train --r1 1", "r1 is a gradient per image"),
+        ("train --r1 1", "--r1 is of one image's gradient"),
         ("train --colour red", "Unknown option: --colour"),
         ("train --shards {tmp}/nowhere", "nowhere/manifest.json: no manifest there"),
         ("train --resume nobody --runs {tmp}", "nobody: no such run in"),
