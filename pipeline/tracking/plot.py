@@ -36,6 +36,7 @@ def log_accuracy(uri: str, run_id: str) -> None:
         _scatter(against, [run], run.name)
         _label(against, "balance: discriminator updates per generator update")
         against.set_xscale("log")
+        against.xaxis.set_major_formatter("{x:g}")
         against.legend(loc="lower right")
         server.log_figure(run_id, figure, PLOT)
 
