@@ -92,22 +92,20 @@ def test_images_are_pinned(overlay: str, objects: dict[str, list[Object]]) -> No
 
 
 @pytest.mark.parametrize("overlay", WITH_JOBS)
+@pytest.mark.parametrize("name", ["train", "tune", "doctor"])
 def test_the_cluster_of_a_job_holds_the_workers_that_its_command_asks_for(
-    overlay: str, objects: dict[str, list[Object]]
+    overlay: str, name: str, objects: dict[str, list[Object]]
 ) -> None:
-    job = next(
-        thing for thing in objects[overlay] if thing["kind"] == "RayJob" and thing["metadata"]["name"] == "train"
-    )
-    workers = job["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]
-    resources = workers["template"]["spec"]["containers"][0]["resources"]
-    (command,) = raygan_commands(job["spec"]["entrypoint"])
-    arguments = parse(app, shlex.split(command)[1:])
-    launch = arguments["launch"]
-    assert arguments["resume"] == "auto"
-    assert launch.most_workers == workers["replicas"] == workers["maxReplicas"]
-    assert launch.fewest_workers == workers["minReplicas"]
-    assert launch.gpu == ("nvidia.com/gpu" in resources["limits"])
-    assert launch.cpus_per_worker <= int(resources["limits"].get("cpu", resources["requests"]["cpu"]))
+    (job,) = [thing for thing in objects[overlay] if (thing["kind"], thing["metadata"]["name"]) == ("RayJob", name)]
+    group = job["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]
+    resources = group["template"]["spec"]["containers"][0]["resources"]
+    arguments = parse(app, shlex.split(raygan_commands(job["spec"]["entrypoint"])[-1])[1:])
+    asked = {"workers": "1", "gpu": False, "cpus_per_worker": 1} | dict(arguments.get("launch", arguments))
+    assert group["minReplicas"] == group["replicas"] == group["maxReplicas"] >= int(asked["workers"])
+    assert name == "tune" or int(asked["workers"]) == group["replicas"]  # a trial has its own workers
+    assert asked["gpu"] == ("nvidia.com/gpu" in resources["limits"])
+    assert asked["cpus_per_worker"] <= int(resources["limits"].get("cpu", resources["requests"]["cpu"]))
+    assert name != "train" or arguments["resume"] == "auto"
 
 
 def test_with_queues_every_job_waits_in_one_and_no_standing_cluster_bypasses_it(
