@@ -1,6 +1,7 @@
 """Shards and an order become batches on the device."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
@@ -123,7 +124,7 @@ class Reader:
             self._shards.expect(self._order.upcoming(*self._slice_at(position)))
         shard, row = self._order.slice(*self._slice_at(position))
         coins = self._order.coins(*self._slice_at(position)) if self._flip else None
-        with torch.cuda.stream(self._stream):  # does nothing without a GPU
+        with torch.cuda.stream(self._stream) if self._stream else nullcontext():
             images = self._images(shard, row, host)
             if coins is not None:
                 images = mirrored(images, coins)
