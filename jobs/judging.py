@@ -92,8 +92,8 @@ def _anywhere(location: str) -> str:
     return str(folder.local or folder)
 
 
-def evaluate(question: Question, device: str, workers: int, runs: str) -> Report:
-    """The report, by this process (`workers` 0) or by so many Ray workers with a core or a GPU each.
+def evaluate(question: Question, device: str, workers: int | None, runs: str) -> Report:
+    """The report, by this process (`workers` None) or by so many Ray workers with a core or a GPU each.
 
     `runs` is a folder that all nodes share: Ray Train writes there while it works. Raises UserError and RunError.
     """

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
 from jobs import defaults
 from jobs.app import Device, Runs, Split, Which, app, say
@@ -102,8 +102,12 @@ def evaluate(
     resamples: Annotated[int, Parameter(help="Of the bootstrap behind the intervals; 0: no intervals.")] = 50,
     against: Annotated[Path | None, Parameter(help="Report of another evaluation; prints the differences.")] = None,
     workers: Annotated[
-        int, Parameter(help="Ray workers that share the work, a core or a GPU each. [default: this process]")
-    ] = 0,
+        int | None,
+        Parameter(
+            help="Ray workers that share the work, a core or a GPU each. [default: this process]",
+            validator=validators.Number(gte=1),
+        ),
+    ] = None,
     runs: Runs = "runs",
     checkpoint: Which = "best",
     device: Device = "cpu",
