@@ -24,7 +24,7 @@ import numpy as np
 from pipeline import checkpoint
 from pipeline.config import PRESETS, Config
 from pipeline.place import Place
-from pipeline.worker import work
+from pipeline.worker import Session, work
 from sharding.stores import Folder
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -64,7 +64,7 @@ def configured(preset: str, change: dict[str, Any], arguments: argparse.Namespac
     return Config.model_validate(values | change)
 
 
-class Quiet:
+class Quiet(Session):
     """A Session that keeps the last checkpoint, and the pace."""
 
     stopping = hurrying = False
@@ -78,10 +78,6 @@ class Quiet:
     def metrics(self, values: dict[str, float], position: int) -> None:
         if "speed/images_per_second" in values:
             self.paces.append(values["speed/images_per_second"])
-
-    def image(self, name: str, image: np.ndarray, position: int) -> None: ...
-
-    def warn(self, words: str, position: int) -> None: ...
 
     def save(self, taken: checkpoint.Snapshot) -> None:
         checkpoint.write(self.folder, taken)

@@ -19,16 +19,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
 
-from pipeline.checkpoint import Snapshot
 from pipeline.config import Checkpoints, Config, Discriminator, Evaluation, Generator
 from pipeline.networks import dcgan
 from pipeline.place import Place
-from pipeline.worker import work
+from pipeline.worker import Session, work
 from sharding.manifest import Manifest
 from sharding.stores import Folder
 
@@ -36,7 +34,7 @@ LATENT = 100
 WARM_UP = 640  # images
 
 
-class Silent:
+class Silent(Session):
     """A Session that keeps the pace alone."""
 
     stopping = hurrying = False
@@ -50,12 +48,6 @@ class Silent:
     def metrics(self, values: dict[str, float], position: int) -> None:
         if "speed/images_per_second" in values:
             self.paces.append(values["speed/images_per_second"])
-
-    def image(self, name: str, image: np.ndarray, position: int) -> None: ...
-
-    def warn(self, words: str, position: int) -> None: ...
-
-    def save(self, taken: Snapshot) -> None: ...
 
 
 def ours(shards: str, width: int, batch: int, images: int, place: Place) -> float:
