@@ -3,7 +3,7 @@
 A preset, then --config FILE over it; or the run or the search that is resumed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def _begun(command: str, typed: Mapping[str, str]) -> tuple[dict[str, Any], str]
     """What the run or search that is resumed was begun with; None for a new one."""
     folder = typed.get("--runs", Launch().runs)
     if command == "tune":
-        if (name := typed.get("--resume")) is None:
+        if (name := resumed(typed.get("--resume"), folder, typed.get("--name"), searches.exists)) is None:
             return None
         search = searches.load(folder, name)
         # Its flag has another name than the field, since it is of each trial.
@@ -111,13 +111,15 @@ def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def resumed(resume: str | None, folder: str, name: str | None) -> str | None:
-    """The run that --resume means, if any: `auto` is the one of --name, if it was begun. Raises UserError."""
+def resumed(
+    resume: str | None, folder: str, name: str | None, begun: Callable[[str, str], bool] = runs.exists
+) -> str | None:
+    """The run or search that --resume means: `auto` is the one of --name, if it was begun. Raises UserError."""
     if resume != "auto":
         return resume
     if name in (None, "auto"):
         raise UserError("--resume auto: which run? Give its --name")
-    return name if name and runs.exists(folder, name) else None
+    return name if name and begun(folder, name) else None
 
 
 def refuse_changes(before: Config, after: Config) -> None:

@@ -6,9 +6,11 @@ from typing import Annotated
 from cyclopts import Parameter
 from pydantic import BeforeValidator, Field
 
+from jobs import defaults
 from jobs.app import app, say
 from jobs.commands.runs import KNOBS, PLACE
 from pipeline.config import Config, Launch
+from pipeline.tuning import search as searches
 from pipeline.tuning.search import Options
 
 
@@ -25,7 +27,10 @@ class TrialLaunch(Launch):
 @app.command
 def tune(
     *,
-    resume: Annotated[str | None, Parameter(help="Name of a search to go on with; no trial is repeated.")] = None,
+    resume: Annotated[
+        str | None,
+        Parameter(help="Name of a search to go on with; auto: that of --name, if it was begun. No trial is repeated."),
+    ] = None,
     vary: Annotated[
         list[str] | None,
         Parameter(
@@ -48,6 +53,7 @@ def tune(
     """
     from jobs.tuning import describe, planned, report, tune_with_table
 
+    resume = defaults.resumed(resume, launch.runs, launch.name, searches.exists)
     search = planned(resume, vary or [], space, options, launch, config)
     if dry_run:
         print(f"{describe(search)}\nnothing was started: this is a dry run")

@@ -44,6 +44,7 @@ def test_a_dry_run_says_what_is_tried_where_it_is_compared_and_starts_nothing(
         ("--first-rung 1000", "--first-rung 1000: a trial ends after 256 images"),
         ("--scheduler pbt", "pbt"),
         ("--resume nobody", "nobody: no such search in"),
+        ("--resume auto", "--resume auto: which run? Give its --name"),
     ],
 )
 def test_a_mistake_is_said_in_one_line_before_anything_starts(
@@ -71,8 +72,11 @@ def test_a_resumed_search_keeps_what_makes_its_trials_comparable(
         status, line = ends(capsys, *f"tune --resume s --runs {tmp_path} {flags}".split())
         assert status == 2
         assert complaint in line
-    status, line = ends(capsys, *f"tune --resume s --runs {tmp_path} --trials 7 --dry-run".split())
-    assert "not the data set of search s" in line
+    for resume in ("s", "auto --name s"):
+        status, line = ends(capsys, *f"tune --resume {resume} --runs {tmp_path} --trials 7 --dry-run".split())
+        assert "not the data set of search s" in line
+    main(f"tune --resume auto --name new --shards {shards} --runs {tmp_path} --preset smoke --dry-run".split())
+    assert "search new in" in capsys.readouterr().out
 
 
 def test_a_file_gives_the_knobs_and_flags_win_over_it(
