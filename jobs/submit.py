@@ -6,6 +6,7 @@ raygan that was typed (its three packages) and a few words about the job: no dat
 
 import getpass
 import json
+import re
 import shlex
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from pipeline.tracking import ORIGIN
 from pipeline.tracking.client import redact
 from sharding.errors import UserError
 
+NAME = r"[\w.-]+"
 STOP_SECONDS = 300  # what a stopped job is given to save its checkpoint before Ray kills it
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("jobs", "pipeline", "sharding")
@@ -40,6 +42,8 @@ def send(
     """
     words = list(words[1:] if [*words[:1]] == ["raygan"] else words)
     name = name or _option(words, "--name") or _option(words, "--resume") or _drawn_name(words)
+    if not re.fullmatch(NAME, name):
+        raise UserError(f"--name {name}: letters, digits, points, dashes and underscores make a name")
     words = resumed(named(words, name)) if resume else named(words, name)
     check(app, words)
     attempt = _attempt(server, name, resume)
@@ -78,7 +82,7 @@ def resumed(words: list[str]) -> list[str]:
 
 def check(app: App, words: list[str]) -> None:
     """Raises UserError and CycloptsError for a command that would fail on any cluster, or tell a secret."""
-    line = shlex.join(["raygan", *words])
+    line = shlex.join(words)
     if not words or words[0] in HERE_ONLY:
         raise UserError("name the command to send after two dashes, as in: raygan submit -- train --shards s3://...")
     if redact(line) != line:
