@@ -46,12 +46,14 @@ def heat_maps(rows: Sequence[Row], path: Path) -> list[Path]:
 
 
 def _by_balance(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
-    values = sorted({row.values["balance"] for row in rows if "balance" in row.values})
-    if not values:
+    chosen = {row.values["balance"] for row in rows if "balance" in row.values}
+    if not chosen:
         yield "", list(rows)
-    elif len(values) <= PANELS + 2:
+        return
+    values = sorted(chosen, key=lambda value: (isinstance(value, str), value))  # "auto" last
+    if len(values) <= PANELS + 2 or isinstance(values[-1], str):
         for value in values:
-            yield f"balance {value:g}", [row for row in rows if row.values["balance"] == value]
+            yield f"balance {short(value)}", [row for row in rows if row.values["balance"] == value]
     else:
         for some in np.array_split(np.array(values), PANELS):
             of = [row for row in rows if some[0] <= row.values["balance"] <= some[-1]]
