@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,8 @@ def begin(config: Config, launch: Launch, manifest: Manifest, command: str) -> t
     """Creates the run and returns MLflow's URI and the run's id. Raises UserError if the server does not answer."""
     uri = tracking.local_uri(launch.runs) if launch.tracking == "local" else launch.tracking
     parameters = config.model_dump(mode="json") | {"workers": launch.workers, "gpu": launch.gpu}
-    tags = tracking.origin(command) | {"data": manifest.digest, "shards": launch.shards}
+    cluster = os.environ.get("RAY_ADDRESS", "this machine")
+    tags = tracking.origin(command) | {"data": manifest.digest, "shards": launch.shards, "cluster": cluster}
     tracking.close_dead_runs(uri)
     run_id = tracking.create_run(uri, launch.experiment, launch.name, parameters, tags)
     tracking.log_inputs(uri, run_id, launch.shards, manifest, config.model_dump(mode="json"))

@@ -107,7 +107,8 @@ def _resumed(config: Config, launch: Launch) -> Run:
         )
     if run.recorded >= config.images:
         return run
-    tracking.resume_run(run.tracking, run.run_id)
+    newest = next((folder.name for folder in runs.checkpoints(run.folder)), "its start")
+    tracking.resume_run(run.tracking, run.run_id, {"resumed from": newest})
     run = run.model_copy(update={"config": config, "launch": launch})
     run.save()
     return run

@@ -122,7 +122,10 @@ def test_faces_checkpoint_data_and_the_registered_champion_are_found_from_the_ru
     held = {artifact.path for artifact in client.list_artifacts(stopped.run_id)}
     assert {"faces.png", "checkpoints", "config.yaml", "manifest.json", "environment.json", "images"} <= held
     assert {"between-faces.png", "accuracy.png"} <= held
-    assert "extractor randconv, " in client.get_run(stopped.run_id).data.tags["score identity"]
+    tags = client.get_run(stopped.run_id).data.tags
+    assert "extractor randconv, " in tags["score identity"]
+    assert tags["resumed from"].startswith("checkpoint_")
+    assert tags["cluster"]
     (data,) = client.get_run(stopped.run_id).inputs.dataset_inputs
     assert data.dataset.digest == stopped.data[: len(data.dataset.digest)]
     assert client.get_model_version_by_alias("raygan-faces", "champion").run_id == stopped.run_id
