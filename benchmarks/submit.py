@@ -105,6 +105,7 @@ def measure(folder: Path, rounds: int) -> dict[str, list[float]]:
         for number in range(rounds):
             for name, take in (("bare", bare), ("Ray Train", ray_train), ("raygan", raygan)):
                 results[name].append(take(watch, folder, number))
+                print(f"round {number + 1}: {name} {results[name][-1]:.1f} s", file=sys.stderr, flush=True)
     finally:
         cluster.close()
     return results

@@ -11,6 +11,10 @@ import pytest
 from jobs.doctor import checks
 from jobs.doctor.finding import Asked
 from jobs.doctor.finding import Cluster as Seen
+from pipeline import tracking
+from pipeline.tracking.client import client
+from pipeline.tracking.liveness import this_driver
+from pipeline.tracking.runs import DRIVER
 from tests.cluster.conftest import Cloud, may_unshare
 from tests.cluster.nodes import kill
 
@@ -29,9 +33,20 @@ def examined(cloud: Cloud, *words: str, ends: int) -> dict[str, dict[str, str]]:
     return {finding["check"]: finding for finding in json.loads(findings)}
 
 
-def test_a_healthy_cluster_passes_every_check(cloud: Cloud, sharded: str) -> None:
+def leave_a_run(uri: str) -> None:
+    """A run that its driver, which is dead, has not closed."""
+    left = tracking.create_run(uri, "raygan", "left", {})
+    client(uri).set_tag(left, DRIVER, json.dumps(json.loads(this_driver()) | {"started": 0.0}))
+
+
+def test_a_healthy_cluster_passes_every_check_and_the_runs_of_dead_drivers_are_closed(
+    cloud: Cloud, sharded: str
+) -> None:
+    leave_a_run(cloud.tracking)
     found = examined(cloud, "--shards", cloud.shards, "--tracking", cloud.tracking, "--workers", "2", ends=0)
     assert [name for name, finding in found.items() if finding["status"] != "ok"] == ["gpus"]
+    assert "left" in found["dead runs"]["found"]
+    assert tracking.find_run(cloud.tracking, "left").status == "KILLED"
 
 
 @pytest.fixture
