@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from sharding.convert import ShardingOptions, convert
@@ -84,8 +85,10 @@ def raygan(watch: Stopwatch, folder: Path, number: int) -> float:
     command = [str(BIN / "raygan"), "submit", "--name", name, "--", "train", *places, *knobs]
 
     def stepped(said: str) -> bool:
-        written = (folder / "runs" / name).glob("spool*/records.jsonl")
-        return any("loss/" in record.read_text() for record in written)
+        with suppress(FileNotFoundError):  # delivered meanwhile
+            written = (folder / "runs" / name).glob("spool*/records.jsonl")
+            return any("loss/" in record.read_text() for record in written)
+        return False
 
     return watch.seconds(command, stepped)
 
