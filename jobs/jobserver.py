@@ -20,6 +20,14 @@ ADDRESS = "http://127.0.0.1:8265"  # where `kubectl port-forward`, `ray attach` 
 Status = Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
 
 
+class How(NamedTuple):
+    """How a command is run."""
+
+    installed: bool = False  # by the nodes' own code, so that none travels
+    cpus: float = 0.0  # that the command itself is given, apart from its workers
+    gpus: float = 0.0
+
+
 class Job(NamedTuple):
     """One submission."""
 
@@ -32,8 +40,7 @@ class Job(NamedTuple):
     user: str
     commit: str
     run: str  # the run that it trains, or its search; empty for other commands
-    installed: bool  # whether the nodes' own code ran
-    cpus: float  # that the command itself was given
+    how: How
     started: datetime | None
     ended: datetime | None
     exit_code: int | None
@@ -84,16 +91,16 @@ class JobServer:
             raise UserError(f"{name}: no such job at {self.address} (jobs there: {known})")
         return max(found, key=lambda job: job.attempt)
 
-    def send(
-        self, id: str, entrypoint: str, runtime_env: dict[str, Any], metadata: dict[str, str], cpus: float
-    ) -> None:
+    def send(self, id: str, entrypoint: str, runtime_env: dict[str, Any], metadata: dict[str, str], how: How) -> None:
+        """Raises RunError if there is a job of this id already."""
         with self._answering():
             self._client.submit_job(
                 submission_id=id,
                 entrypoint=entrypoint,
                 runtime_env=runtime_env,
                 metadata=metadata,
-                entrypoint_num_cpus=cpus or None,
+                entrypoint_num_cpus=how.cpus or None,
+                entrypoint_num_gpus=how.gpus or None,
             )
 
     def stop(self, job: Job) -> None:
@@ -139,8 +146,7 @@ def _job(details: Any) -> Job:
         user=said.get("user", ""),
         commit=said.get("commit", ""),
         run=said.get("run", ""),
-        installed=said.get("code") == "installed",
-        cpus=float(said.get("cpus", 0)),
+        how=How(said.get("code") == "installed", float(said.get("cpus", 0)), float(said.get("gpus", 0))),
         started=_time(details.start_time),
         ended=_time(details.end_time),
         exit_code=details.driver_exit_code,

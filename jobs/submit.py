@@ -18,11 +18,12 @@ from typing import Any
 from cyclopts import App
 from pydantic import BaseModel
 
-from jobs.jobserver import JobServer
+from jobs.jobserver import How, JobServer
 from pipeline.tracking import ORIGIN
 from pipeline.tracking.client import redact
 from sharding.errors import UserError
 
+AS_IT_IS = How()
 NAME = r"[\w.-]+"
 STOP_SECONDS = 300  # what a stopped job is given to save its checkpoint before Ray kills it
 ROOT = Path(__file__).parents[1]
@@ -33,12 +34,11 @@ READ_THERE = ("--resume", "--config", "--space")  # what lies on the cluster and
 
 
 def send(
-    app: App, server: JobServer, name: str | None, words: Sequence[str], resume: bool, installed: bool, cpus: float
+    app: App, server: JobServer, name: str | None, words: Sequence[str], how: How = AS_IT_IS, resume: bool = False
 ) -> str:
     """Sends the command `words` and returns the id of its job. `app` parses it.
 
-    `resume`: the job of this name may exist if it is over, and is gone on with. `installed`: no code travels, since
-    the nodes have raygan. `cpus`: what the command itself is given, apart from its workers. Raises UserError.
+    `resume`: the job of this name may exist if it is over, and is gone on with. Raises UserError.
     """
     words = list(words[1:] if [*words[:1]] == ["raygan"] else words)
     name = name or _option(words, "--name") or _option(words, "--resume") or _drawn_name(words)
@@ -56,10 +56,11 @@ def send(
         "user": getpass.getuser(),
         "commit": commit(),
         "raygan": version("raygan"),
-        "code": "installed" if installed else "sent",
-        "cpus": f"{cpus:g}",
+        "code": "installed" if how.installed else "sent",
+        "cpus": f"{how.cpus:g}",
+        "gpus": f"{how.gpus:g}",
     }
-    server.send(id, entrypoint(words, installed), _runtime_env(id, installed), metadata, cpus)
+    server.send(id, entrypoint(words, how.installed), _runtime_env(id, how.installed), metadata, how)
     return id
 
 

@@ -34,8 +34,9 @@ def submit(
         bool, Parameter(help="Send no code: the nodes have this raygan installed, as our image has.", negative="")
     ] = False,
     num_cpus: Annotated[
-        float, Parameter(help="CPU cores for the command itself, which then runs on any node; 0: on the head.")
+        float, Parameter(help="CPU cores for the command itself, which then runs on any node that has them.")
     ] = 0.0,
+    num_gpus: Annotated[float, Parameter(help="GPUs for the command itself, as `evaluate --device cuda` wants.")] = 0.0,
     follow: Annotated[bool, Parameter(help="Print the job's log until it ends or Ctrl-C.")] = True,
 ) -> None:
     """Send a raygan command to a cluster as a job: raygan submit --name first -- train --shards s3://... --workers 8
@@ -49,10 +50,10 @@ def submit(
         After two dashes: any raygan command, as it would be typed on the cluster.
     """
     from jobs import following, submit
-    from jobs.jobserver import JobServer
+    from jobs.jobserver import How, JobServer
 
     server = JobServer(address)
-    id = submit.send(app, server, name, command, resume, installed, num_cpus)
+    id = submit.send(app, server, name, command, How(installed, num_cpus, num_gpus), resume)
     say(f"job {id} was sent to {server.address}", f"raygan jobs logs -f {id}{server.flag}")
     if follow:
         following.follow(server, id)
@@ -78,8 +79,8 @@ def status(name: Name, *, address: Address = None) -> None:
     from jobs.jobserver import JobServer
 
     job = JobServer(address).newest(name)
-    for label, value in job._asdict().items():
-        if value not in ("", None):
+    for label, value in (job._asdict() | job.how._asdict()).items():
+        if value not in ("", None, job.how):
             print(f"{label:10}{value}")
 
 
@@ -132,7 +133,7 @@ def go_on(
 
     server = JobServer(address)
     job = server.newest(name)
-    id = submit.send(app, server, job.name, shlex.split(job.command), True, job.installed, job.cpus)
+    id = submit.send(app, server, job.name, shlex.split(job.command), job.how, resume=True)
     say(f"job {id} was sent to {server.address}", f"raygan jobs logs -f {id}{server.flag}")
     if follow:
         following.follow(server, id)

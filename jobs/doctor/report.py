@@ -37,7 +37,7 @@ def remote(app: App, address: str, asked: Asked, as_json: bool) -> None:
         if value := getattr(asked, flag):
             words += [f"--{flag}", value]
     words += ["--gpu"] * asked.gpu + ["--json"] * as_json
-    id = submit.send(app, server, f"doctor-{datetime.now():%Y%m%d-%H%M%S}", words, False, False, 0)
+    id = submit.send(app, server, f"doctor-{datetime.now():%Y%m%d-%H%M%S}", words)
     if not as_json:
         following.follow(server, id)
     job = following.wait(server, id)
