@@ -8,6 +8,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune.search import Searcher
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline import tracking
 from pipeline.relay import relay
@@ -37,7 +38,8 @@ def search_all(search: Search, show: Show, say: Callable[[str], None], command: 
     say(at_once.words)
     search = recording.begin_search(search, command)
     search.save()
-    board = ray.remote(num_cpus=0)(Board).remote()
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    board = ray.remote(num_cpus=0, scheduling_strategy=here)(Board).remote()
     conductor = Conductor(
         search,
         lambda name: ray.get(board.stop_one.remote(name)),  # noted before the trial hears that its score was taken

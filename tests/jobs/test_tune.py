@@ -7,7 +7,7 @@ from rich.console import Console
 
 from jobs.cli import main
 from jobs.defaults import from_file
-from jobs.tuning import table
+from jobs.standings import table
 from pipeline.config import Launch, smoke
 from pipeline.tuning.conductor import Conductor, Standing
 from pipeline.tuning.search import Options, Search, plan
