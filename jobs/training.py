@@ -30,7 +30,7 @@ def describe(config: Config, launch: Launch) -> str:
 def train_with_progress(config: Config, launch: Launch, resume: bool = False) -> Run:
     """Trains on the cluster and shows how far it is. Raises UserError and RunError."""
     plan(config, launch)
-    rooms = launch.fewest_workers + (config.evaluation.place == "aside")
+    rooms = launch.fewest_workers + (config.evaluation.place == "aside")  # an evaluation takes a worker's room
     with (
         cluster(rooms * launch.cpus_per_worker, rooms if launch.gpu else 0),
         progress("training") as advance,
