@@ -11,7 +11,6 @@ from typing import IO, Any
 
 from sharding.errors import UserError
 
-SMALL, LARGE = 1 << 16, 1 << 30  # bytes; a file shorter than that is read at once, a longer one in few pieces
 _EXTRAS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "hf": "huggingface_hub"}
 
 
@@ -204,12 +203,13 @@ class Folder:
 
 
 def _content(path: str) -> bytes:
-    """A whole file; a small one in a third of the time that Path.read_bytes takes."""
+    """A whole file; Path.read_bytes takes three times as long for a small one."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        content = os.read(handle, SMALL)
-        while chunk := os.read(handle, LARGE):
-            content += chunk
+        length = os.fstat(handle).st_size
+        content = os.read(handle, length)
+        while len(content) < length and (rest := os.read(handle, length - len(content))):  # 2 GB at most come at once
+            content += rest
         return content
     finally:
         os.close(handle)
