@@ -50,6 +50,7 @@ def register_generator(
 ) -> Registered:
     """Registers `generator` (as it draws: averaged, with its BatchNorm buffers) as a new version of the model `name`.
 
+    The generator of a run and a position is registered once; asked again, it returns the version that there is.
     `arguments` are those of the generator's class, which must be in a file that imports nothing of raygan but
     networks/parts.py. `position` (images) says when it was trained, `card` is Markdown, `attributes` names those that
     its faces are conditioned on. `judged_by` is the key of the score (lower is better) that decides, under the same
@@ -61,6 +62,8 @@ def register_generator(
         from mlflow.models import Model
 
         mlflow.set_tracking_uri(uri)  # a local registry looks up models:/ addresses there
+        if earlier := _registered_before(server, run_id, name, position):
+            return earlier
         run = server.get_run(run_id)
         logged = server.create_logged_model(
             run.info.experiment_id, name, run_id, {"identity": _canonical(identity)}, model_type="generator"
@@ -168,6 +171,14 @@ def _example() -> Any:
     import pandas as pd
 
     return pd.DataFrame({"seed": [0, 0], "index": [0, 1]})
+
+
+def _registered_before(server: MlflowClient, run_id: str, name: str, position: int) -> Registered | None:
+    for found in server.search_model_versions(f"name = '{name}' and run_id = '{run_id}'"):
+        if found.tags.get("position") == str(position):
+            whole = server.get_model_version(name, found.version)
+            return Registered(name, str(found.version), CHAMPION in whole.aliases, "it was registered before")
+    return None
 
 
 def _beats_champion(

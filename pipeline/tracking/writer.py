@@ -24,6 +24,7 @@ from sharding.errors import RunError, UserError
 
 log = logging.getLogger(__name__)
 GATHER = 1.0  # seconds between deliveries, so that points travel in batches
+LONGEST_START = 20.0  # seconds until MLflow, whose import takes seconds of a start, is imported with nothing to write
 LONGEST_PAUSE = 30.0  # seconds between attempts while the server is away
 NOT_IN_A_KEY = re.compile(r"[^\w\-./ :]")
 LONGEST_KEY = 250  # characters
@@ -58,6 +59,7 @@ class Writer:
         self._lost = 0
         self._position: int | None = None  # the newest
         self._closing = threading.Event()
+        self._wanted = threading.Event()  # something was written, or the writer is closed
         self._deadline = math.inf
         self._thread = threading.Thread(target=self._deliver, name="tracking", daemon=True)
         self._thread.start()
@@ -94,16 +96,19 @@ class Writer:
         """
         self._deadline = time.monotonic() + timeout
         self._closing.set()
+        self._wanted.set()
         self._thread.join(timeout + GATHER)
         return self._lost + undelivered(self._folder)
 
     def _append(self, record: Record) -> None:
         self._spool.append(record | {"time": int(time.time() * 1000)})
+        self._wanted.set()
 
     def _deliver(self) -> None:
         delivery: Delivery | None = None
         system: System | None = None
         pause = GATHER
+        self._wanted.wait(LONGEST_START)
         while time.monotonic() < self._deadline:
             closing = self._closing.is_set()  # looked at first: what was written before close() is then drained
             try:

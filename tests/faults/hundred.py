@@ -1,7 +1,7 @@
 """A hundred SIGKILLs at random instants, without Ray: python -m tests.faults.hundred [--kills 100] [--seed 0]
 
-Every run (the smoke preset, 1,024 images) is killed up to ten times, each within 1.5 seconds of its process being
-ready to train, and goes on in a new process; its end is compared, bit for bit, with that of a run that was left alone.
+Every run (the smoke preset, 1,024 images) is killed up to ten times, each within 1.5 seconds of its process' start, and
+goes on in a new process; its end is compared, bit for bit, with that of a run that was left alone.
 """
 
 import argparse
@@ -9,9 +9,13 @@ import random
 import tempfile
 from pathlib import Path
 
+import torch
+
+from pipeline import runs
 from pipeline.config import smoke
-from tests.faults.kills import final_state, run_with_kills
-from tests.faults.stage import COUNTS, equal
+from sharding.stores import Folder
+from tests.faults.kills import run_with_kills
+from tests.faults.stage import COUNTS, equal, final_state
 from tests.pipeline.small_datasets import write_dataset
 
 KILLS_PER_RUN = 10
@@ -23,23 +27,25 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    torch.set_num_threads(1)  # a pool of threads would not survive the forks
     chance = random.Random(arguments.seed)
     config = smoke().model_copy(update={"images": 1024})
-    kills = torn = runs = unequal = 0
+    kills = torn = number = unequal = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shards = str(write_dataset(folder / "shards", COUNTS, size=32))
-        run_with_kills(config, shards, folder / "whole", chance, most=0, life=0)
-        expected = final_state(folder / "whole")
+        whole = Folder(str(folder / "whole"))
+        run_with_kills(config, shards, whole, chance, most=0, life=0)
+        expected = final_state(runs.checkpoints(whole)[0])
         while kills < arguments.kills:
-            runs += 1
-            here = folder / f"run-{runs}"
+            number += 1
+            here = Folder(str(folder / f"run-{number}"))
             most = min(KILLS_PER_RUN, arguments.kills - kills)
             killed = run_with_kills(config, shards, here, chance, most, LIFE)
             kills, torn = kills + killed.kills, torn + killed.during_a_write
-            unequal += not equal(final_state(here), expected)
-            print(f"{kills} kills in {runs} runs, {unequal} with another end", flush=True)
-    print(f"\n{kills} kills in {runs} runs; {torn} left a checkpoint half written; {unequal} runs ended otherwise")
+            unequal += not equal(final_state(runs.checkpoints(here)[0]), expected)
+            print(f"{kills} kills in {number} runs, {unequal} with another end", flush=True)
+    print(f"\n{kills} kills in {number} runs; {torn} left a checkpoint half written; {unequal} runs ended otherwise")
 
 
 if __name__ == "__main__":

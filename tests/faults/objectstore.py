@@ -1,7 +1,7 @@
 """An S3 server on loopback (moto) behind a proxy that can refuse, dawdle, and cut connections."""
 
 import asyncio
-import json
+import functools
 import random
 import socket
 import subprocess
@@ -9,12 +9,11 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import fsspec
 import s3fs
 
 from sharding.stores import Folder
@@ -67,8 +66,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def behind_a_proxy(folder: Path) -> Iterator[tuple[Proxy, dict[str, str]]]:
-    """A proxy before an empty bucket `runs`, and the environment in which s3:// leads there."""
+def behind_a_proxy(folder: Path) -> Iterator[tuple[Proxy, Callable[[], Any]]]:
+    """A proxy before an empty bucket `runs`, and what connects a process with that store."""
     port = free_port()
     command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
     with (folder / "store.log").open("wb") as log:
@@ -82,18 +81,12 @@ def behind_a_proxy(folder: Path) -> Iterator[tuple[Proxy, dict[str, str]]]:
             "secret": "testing",
         }
         settings |= {"client_kwargs": {"region_name": "eu-central-1"}, "config_kwargs": PATIENCE}
-        _here(settings).mkdir("runs")
-        yield proxy, {"FSSPEC_S3": json.dumps(settings)}
+        connect = functools.partial(s3fs.S3FileSystem, **settings)
+        connect().mkdir("runs")
+        yield proxy, connect
     finally:
-        fsspec.config.conf.pop("s3", None)
         server.kill()
         server.wait()
-
-
-def _here(settings: dict[str, Any]) -> Any:
-    fsspec.config.conf["s3"] = settings
-    s3fs.S3FileSystem.clear_instance_cache()
-    return s3fs.S3FileSystem()
 
 
 def _wait_for(address: str) -> None:

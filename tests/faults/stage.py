@@ -1,4 +1,4 @@
-"""Where faults are played: Ray nodes on this machine, a driver that may be killed, and what each run left to judge."""
+"""Where faults are played, and what a run that went through them is judged by."""
 
 import io
 import os
@@ -6,115 +6,192 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import torch
 
 from pipeline import checkpoint, runs
 from pipeline.config import Checkpoints, Config, Evaluation, Launch, smoke
+from pipeline.reader import Reader
 from sharding.manifest import Manifest
 from sharding.stores import Folder
 from tests.faults import steps
+from tests.faults.kills import KeptSession
 
-PATIENCE = 240.0  # seconds
+PATIENCE = 200.0  # seconds
+BETWEEN = 2000  # images from one fault to the next, so that they come between two checkpoints
 COUNTS = (10, 10, 10, 10, 10, 10, 4)  # images in the shards of the data set, 32 pixels high and wide
-IMAGES = 6144
 TRAINING = smoke().model_copy(
     update={
-        "images": IMAGES,
+        "images": 16_384,
         "log_every": 256,
-        "evaluation": Evaluation(every=2048, count=32),
+        "evaluation": Evaluation(every=1024, count=32),
         "checkpoints": Checkpoints(every=512),
     }
 )
 
 
-class Stage:
-    """One run on `address`, and all that is done to it."""
+class Act(NamedTuple):
+    """A fault, and when it came."""
 
-    def __init__(self, address: str, shards: Path, folder: Path, config: Config = TRAINING, **launch: Any) -> None:
-        self.address, self.config, self.folder = address, config, folder
+    fault: str
+    time: float
+
+
+class Stage:
+    """One run, and all that is done to it."""
+
+    def __init__(self, shards: Path, folder: Path, config: Config = TRAINING, **launch: Any) -> None:
+        self.config, self.folder = config, folder
         self.log = folder / "steps"
         self.log.mkdir(parents=True)
-        self.launch = Launch(
-            **{"shards": str(shards), "runs": str(folder / "runs"), "name": "run", "workers": "2"} | launch
-        )
-        self.environment: dict[str, str] = {}
-        self.driver: subprocess.Popen[bytes] | None = None
-        self.fault_at = 0.0
+        (folder / "said.txt").touch()
+        knobs = {"shards": str(shards), "runs": str(folder / "runs"), "name": "run", "workers": "2"}
+        self.launch = Launch(**knobs | launch)
+        self.connect: Callable[[], Any] = lambda: None  # with the object store of the runs, in the calling process
+        self.acts: list[Act] = []
 
     @property
     def run_folder(self) -> Folder:
-        return Folder(self.launch.runs) / self.launch.name
+        return Folder(self.launch.runs, self.connect()) / self.launch.name
+
+    @property
+    def said(self) -> str:
+        """To the user."""
+        return (self.folder / "said.txt").read_text()
+
+    def newest(self) -> Folder:
+        return runs.checkpoints(self.run_folder)[0]
+
+    def struck(self, fault: str, at: float | None = None) -> None:
+        self.acts.append(Act(fault, at or time.time()))
+
+    def lives(self) -> bool:
+        """Whether somebody works on the run."""
+        raise NotImplementedError
+
+    def until(self, what: Callable[[], Any]) -> Any:
+        """Waits until it is so."""
+        deadline = time.monotonic() + PATIENCE
+        while not (answer := what()):
+            if time.monotonic() > deadline or not self.lives():
+                raise TimeoutError(f"it did not come to that after {self.acts}; the driver said:\n{self.said}")
+            time.sleep(0.3)
+        return answer
+
+    def goes_on(self, images: int = BETWEEN) -> None:
+        """Waits until a process that was not there at the newest fault has shown so many images."""
+        at = self.acts[-1].time if self.acts else 0.0
+        known = {step.process for step in steps.read(self.log) if step.time <= at}
+
+        def shown() -> bool:
+            fresh = [step.position for step in steps.read(self.log) if step.process not in known]
+            return bool(fresh) and fresh[-1] - fresh[0] >= images
+
+        self.until(shown)
+
+    def ends(self, status: int = 0) -> None:
+        assert self.wait() == status, self.said
+
+    def wait(self) -> int:
+        raise NotImplementedError
+
+
+class RayStage(Stage):
+    """A run with a driver of its own on the Ray cluster at `address`."""
+
+    def __init__(self, address: str, shards: Path, folder: Path, **launch: Any) -> None:
+        super().__init__(shards, folder, **launch)
+        self.address = address
+        self.driver: subprocess.Popen[bytes] | None = None
 
     def start(self, resume: bool = False) -> None:
         command = [sys.executable, "-m", "tests.faults.driver", self.address]
         command += [self.config.model_dump_json(), self.launch.model_dump_json(), *["resume"] * resume]
         with (self.folder / "said.txt").open("ab") as said:
-            environment = os.environ | self.environment | {steps.LOG: str(self.log)}
+            environment = os.environ | {steps.LOG: str(self.log)}
             self.driver = subprocess.Popen(command, stderr=said, stdout=said, env=environment)
 
-    def end(self) -> int:
-        """Waits for the driver; its exit status."""
+    def lives(self) -> bool:
+        return self.driver is not None and self.driver.poll() is None
+
+    def wait(self) -> int:
         assert self.driver is not None
         return self.driver.wait(PATIENCE)
 
-    @property
-    def said(self) -> str:
-        return (self.folder / "said.txt").read_text()
-
-    def until(self, what: Callable[[], Any]) -> Any:
-        """Waits until it is so, and the time of the fault is then."""
-        deadline = time.monotonic() + PATIENCE
-        while not (answer := what()):
-            if time.monotonic() > deadline or (self.driver is not None and self.driver.poll() is not None):
-                raise TimeoutError(f"it did not come to the fault; the driver said:\n{self.said}")
-            time.sleep(0.1)
-        self.fault_at = time.time()
-        return answer
-
-    def shown(self) -> int:
-        """The newest position that any rank has trained on."""
-        return max((step.position for step in steps.read(self.log)), default=0)
-
-    def has_shown(self, position: int) -> None:
-        self.until(lambda: self.shown() >= position)
+    def tell(self, number: int) -> None:
+        assert self.driver is not None
+        self.driver.send_signal(number)
 
     def process(self, rank: int) -> int:
         """The newest process of a rank."""
         return next(step.process for step in reversed(steps.read(self.log)) if step.rank == rank)
 
-    def strike(self, number: int, *ranks: int) -> None:
+    def strike(self, fault: str, number: int, *ranks: int) -> None:
         for process in [self.process(rank) for rank in ranks]:
             os.kill(process, number)
-        self.fault_at = time.time()
+        self.struck(fault)
 
-    def kill_controller(self) -> None:
-        (controller,) = [one for one in psutil.process_iter(["cmdline"]) if self._controls(one)]
+    def strike_inside(self, fault: str, mark: str) -> None:
+        """Arms a worker to kill itself at the next write or evaluation."""
+        (self.log / mark).touch()
+        died = self.log / f"{mark}.died"
+        self.until(lambda: died.exists() and died.read_text())
+        self.struck(fault, float(died.read_text()))
+
+    def strike_controller(self, fault: str) -> None:
+        """That of the only run on our nodes."""
+        ours = psutil.Process().children(recursive=True)
+        (controller,) = [process for process in ours if "ray::TrainController" in " ".join(process.cmdline())]
         controller.kill()
-        self.fault_at = time.time()
+        self.struck(fault)
 
-    def _controls(self, process: psutil.Process) -> bool:
-        if "ray::TrainController" not in " ".join(process.info["cmdline"] or ()):
-            return False
+
+class SoloStage(Stage):
+    """The loop and the keeper in a forked process, without Ray. It rests between its steps."""
+
+    def __init__(self, shards: Path, folder: Path, pause: float = 0.0, **launch: Any) -> None:
+        super().__init__(shards, folder, **launch)
+        self._pause, self._child = pause, 0
+
+    def start(self) -> None:
+        self._child = os.fork()
+        if self._child:
+            return
+        status = 1
         try:
-            return process.environ().get(steps.LOG) == str(self.log)
-        except psutil.Error:
-            return False
+            torch.set_num_threads(1)
+            steps.instrument(self.log, self._pause)
+            session = KeptSession(self.run_folder, self.config, self.folder / "said.txt")
+            session.train(self.launch.shards)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
 
-    def newest(self) -> Folder:
-        return runs.checkpoints(self.run_folder)[0]
+    def lives(self) -> bool:
+        return os.waitid(os.P_PID, self._child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+    def wait(self) -> int:
+        return os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1])
+
+    def kill(self) -> None:
+        os.kill(self._child, signal.SIGKILL)
+        self.wait()
 
 
 class Verdict:
     """What the steps of one run, and its final state, say of the promises."""
 
     def __init__(self, stage: Stage) -> None:
-        self.batch = stage.config.batch
+        self.stage = stage
         self.steps = steps.read(stage.log)
         self.batches = self._shown()
         self._images = Manifest.load(stage.launch.shards).samples("train")
@@ -132,27 +209,43 @@ class Verdict:
         assert [len(ranks) for ranks in whole] == [next(iter(ranks.values())).world_size for ranks in whole]
         return [[image for rank in sorted(ranks) for image in ranks[rank].images] for ranks in whole]
 
-    def steps_lost(self) -> int:
-        """Discriminator updates that were made more than once."""
-        leading = [step.position for step in self.steps if step.rank == 0]
-        return len(leading) - len(set(leading))
+    def steps_lost(self, act: Act) -> int:
+        """Discriminator updates between this fault and the next one that had been made before."""
+        leading = [step for step in self.steps if step.rank == 0]
+        before = {step.position for step in leading if step.time <= act.time}
+        later = [other.time for other in self.stage.acts if other.time > act.time]
+        end = min(later, default=float("inf"))
+        return sum(step.position in before for step in leading if act.time < step.time <= end)
 
-    def seconds_away(self, stage: Stage) -> tuple[float, float]:
+    def seconds_away(self, act: Act) -> tuple[float, float]:
         """From the fault to the first step of a process that had made none before it, and our own code's part of it.
 
         Both are 0 if there is no such process.
         """
-        known = {step.process for step in self.steps if step.time <= stage.fault_at}
+        known = {step.process for step in self.steps if step.time <= act.time}
         first = next((step for step in self.steps if step.process not in known), None)
         if first is None:
             return 0.0, 0.0
-        return first.time - stage.fault_at, first.time - steps.called(stage.log, first.process)
+        return first.time - act.time, first.time - steps.called(self.stage.log, first.process)
+
+    def always_as_many(self) -> bool:
+        """Whether the number of workers never changed."""
+        return len({step.world_size for step in self.steps}) == 1
+
+    def batches_as_ordered(self) -> bool:
+        """Promise 2: the global batches are those of one reader that nothing happens to."""
+        config = self.stage.config
+        with Reader(
+            self.stage.launch.shards, "train", config.batch, seed=config.seed, flip=config.flip, window=config.window
+        ) as reader:
+            expected = [steps.digests(batch.images) for batch in islice(reader, len(self.batches))]
+        return self.batches == expected
 
     def every_epoch_whole(self) -> bool:
         """Promise 1: no image is left out or shown twice in an epoch."""
         shown = [image for batch in self.batches for image in batch]
         epochs = [shown[first : first + self._images] for first in range(0, len(shown), self._images)]
-        return all(len(set(epoch)) == len(epoch) for epoch in epochs) and len(shown) % self._images == 0
+        return all(len(set(epoch)) == len(epoch) for epoch in epochs)  # the last may have been stopped
 
 
 def final_state(folder: Folder) -> dict[str, Any]:
@@ -183,9 +276,3 @@ def nodes(*cpus: int) -> Iterator[Any]:
         yield cluster
     finally:
         cluster.shutdown()
-
-
-def stop(driver: "subprocess.Popen[bytes] | None") -> None:
-    if driver is not None and driver.poll() is None:
-        driver.send_signal(signal.SIGKILL)
-        driver.wait()

@@ -1,8 +1,9 @@
-"""Faults from inside a worker, and a log of every step: which images each rank showed, where, and when.
+"""A log of every step: which images each rank showed, where, and when; and faults from inside a process.
 
 The driver hands `logged_worker` to Ray Train in place of train.py's own worker, which it calls.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 LOG = "RAYGAN_FAULTS_LOG"  # a folder
-INSIDE = "RAYGAN_FAULTS_INSIDE"  # the fault that a worker inflicts on itself: "write" or "evaluation"
 
 
 class Step(NamedTuple):
@@ -28,48 +28,54 @@ class Step(NamedTuple):
 
 
 def logged_worker(job: dict[str, Any]) -> int | str:
-    from pipeline import checkpoint, train
+    from pipeline import train
+
+    instrument(Path(os.environ[LOG]))
+    return train._ray_worker(job)
+
+
+def instrument(folder: Path, pause: float = 0.0) -> None:
+    """Has this process log its steps in `folder`, rest `pause` seconds after each, and die where it is armed to."""
+    from pipeline import checkpoint
     from pipeline.adversarial import Adversaries
     from pipeline.evaluation.scores import Evaluator
 
-    folder = Path(os.environ[LOG])
     (folder / f"{os.getpid()}.called").write_text(str(time.time()))
     step = Adversaries.step
 
     def logged(self: Adversaries, real: Any, position: int, *rest: Any) -> None:
-        images = [hashlib.blake2b(image.numpy().tobytes(), digest_size=6).hexdigest() for image in real]
-        line = Step(time.time(), position, self.place.rank, self.place.world_size, os.getpid(), images)
+        line = Step(time.time(), position, self.place.rank, self.place.world_size, os.getpid(), digests(real))
         with (folder / f"{os.getpid()}.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
         step(self, real, position, *rest)
+        time.sleep(pause)
 
-    Adversaries.step = logged  # type: ignore[method-assign]
-    match os.environ.get(INSIDE):
-        case "write":
-            dies_once(folder, checkpoint, "_digest", after=1)  # the state is written by then, the header is not
-        case "evaluation":
-            dies_once(folder, Evaluator, "draw", after=0)
-    return train._ray_worker(job)
+    Adversaries.step = logged  # type: ignore[assignment, method-assign]
+    _dies_if_armed(folder / "write", checkpoint, "_digest")  # the state is written by then, the header is not
+    _dies_if_armed(folder / "evaluation", Evaluator, "draw")
 
 
-def dies_once(folder: Path, owner: Any, name: str, after: int) -> None:
-    """The process kills itself at the call of `name` after so many calls; the next process does not."""
+def _dies_if_armed(mark: Path, owner: Any, name: str) -> None:
+    """The first process that calls `name` once there is a file `mark` kills itself there."""
     original: Callable[..., Any] = getattr(owner, name)
-    calls = 0
 
     def dying(*args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls > after and not (folder / "died").exists():
-            (folder / "died").write_text(str(time.time()))
+        with contextlib.suppress(FileNotFoundError):
+            mark.unlink()
+            mark.with_suffix(".died").write_text(str(time.time()))
             os.kill(os.getpid(), signal.SIGKILL)
         return original(*args, **kwargs)
 
     setattr(owner, name, dying)
 
 
+def digests(images: Any) -> list[str]:
+    """Of uint8 [n, 3, size, size]."""
+    return [hashlib.blake2b(image.numpy().tobytes(), digest_size=6).hexdigest() for image in images]
+
+
 def called(folder: Path, process: int) -> float:
-    """When Ray Train called our worker in that process (seconds since 1970)."""
+    """When our worker was called in that process (seconds since 1970)."""
     return float((folder / f"{process}.called").read_text())
 
 

@@ -80,8 +80,8 @@ def test_a_checkpoint_that_cannot_be_written_is_said_and_the_next_one_is_written
 def test_training_goes_on_while_the_object_store_is_away_and_the_checkpoint_is_there_once_it_is_back(
     tmp_path: Path,
 ) -> None:
-    with objectstore.behind_a_proxy(tmp_path) as (proxy, _):
-        folder = Folder("s3://runs/all/one")
+    with objectstore.behind_a_proxy(tmp_path) as (proxy, connect):
+        folder = Folder("s3://runs/all/one", connect())
         keeper = Keeper(folder, keep=1)
         keeper.save(snapshot(1, 1.0))
         keeper.wait()

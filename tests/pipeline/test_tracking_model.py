@@ -43,21 +43,30 @@ def registered(store: str) -> tuple[str, str]:
     return store, tracking.create_run(store, "faces", "run", {})
 
 
-def register(uri: str, run_id: str, kid: float, identity: dict[str, str]) -> tracking.Registered:
+def register(uri: str, run_id: str, kid: float, identity: dict[str, str], position: int = 640) -> tracking.Registered:
     return tracking.register_generator(
-        uri, run_id, "raygan-faces", generator(), ARGUMENTS, 640, {KID: kid}, KID, identity, "# A card"
+        uri, run_id, "raygan-faces", generator(), ARGUMENTS, position, {KID: kid}, KID, identity, "# A card"
     )
 
 
 def test_the_champion_changes_only_for_a_better_score_under_the_same_identity(registered: tuple[str, str]) -> None:
     randconv, inception = {"extractor": "randconv"}, {"extractor": "inception"}
     attempts = [(5.0, randconv), (6.0, randconv), (5.0, randconv), (4.0, randconv), (1.0, inception)]
-    results = [register(*registered, kid, identity) for kid, identity in attempts]
+    results = [register(*registered, kid, identity, position) for position, (kid, identity) in enumerate(attempts)]
     assert [result.champion for result in results] == [True, False, False, True, False]
     assert "not comparable" in results[-1].reason
     champion = client(registered[0]).get_model_version_by_alias("raygan-faces", CHAMPION)
     assert str(champion.version) == results[3].version
     assert (champion.description, champion.tags[KID], champion.run_id) == ("# A card", "4.0", registered[1])
+
+
+def test_a_generator_is_registered_once(registered: tuple[str, str]) -> None:
+    first, second = (register(*registered, 2.0, {"extractor": "once"}, position=1280) for _ in range(2))
+    assert (second.version, second.champion, second.reason) == (
+        first.version,
+        first.champion,
+        "it was registered before",
+    )
 
 
 def test_registering_adds_no_second_point_to_a_score(registered: tuple[str, str], tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from pipeline import checkpoint, runs, tracking
+from pipeline import checkpoint, recording, runs, tracking
 from pipeline.config import Checkpoints, Config, Evaluation, Launch, smoke
 from pipeline.header import HEADER, read_header
-from pipeline.train import plan, train
+from pipeline.train import _created, plan, train
 from sharding.errors import UserError
 from sharding.stores import Folder
 
@@ -72,10 +72,15 @@ def kill_a_worker() -> int:
 def test_a_run_whose_worker_was_killed_ends_bit_identical_to_one_that_was_stopped_and_resumed(
     shards: Path, place: Path, stopped: runs.Run
 ) -> None:
-    """Promise 2 for both ways of going on: Ray's restart within the run, and a resume by a later command."""
+    """Promise 2 for both ways of going on: Ray's restart within the run, and a resume by a later command.
+
+    The run that is killed was begun by a driver that died before anything started: to resume it is to start it.
+    """
+    begun = _created(config(2048), launch(shards, place, "killed"), command="")
+    assert not runs.checkpoints(begun.folder)
     killed: list[int] = []
     once_it_has_a_checkpoint(place, "killed", lambda: killed.append(kill_a_worker()))
-    train(config(2048), launch(shards, place, "killed"))
+    train(config(2048), launch(shards, place, "killed"), resume=True)
     assert killed, "the worker was never killed"
     folders = [runs.find_checkpoint(place, name) for name in ("killed", "stopped")]
     assert [read_header(folder).position for folder in folders] == [2048, 2048]
@@ -131,9 +136,22 @@ def test_faces_checkpoint_data_and_the_registered_champion_are_found_from_the_ru
     assert client.get_model_version_by_alias("raygan-faces", "champion").run_id == stopped.run_id
 
 
-def test_only_the_newest_checkpoints_are_kept(place: Path, stopped: runs.Run) -> None:
-    kept = sorted(path.name for path in (place / "killed").glob("checkpoint_0*"))
-    assert kept == ["checkpoint_000000001536", "checkpoint_000000002048"]
+def test_only_the_newest_checkpoints_and_the_best_are_kept(place: Path, stopped: runs.Run) -> None:
+    kept = [runs.position_of(folder) for folder in runs.checkpoints(Folder(str(place)) / "killed")]
+    assert kept[:2] == [2048, 1536]
+    assert set(kept[2:]) <= {runs.position_of(runs.find_checkpoint(place, "killed", "best"))}
+
+
+def test_a_run_that_is_finished_is_left_as_it_is(shards: Path, place: Path, stopped: runs.Run) -> None:
+    versions = MlflowClient(stopped.tracking).search_model_versions("name = 'raygan-faces'")
+    said: list[str] = []
+    again = train(
+        config(2048), launch(shards, place, "stopped"), resume=True, progress=lambda news: said.append(news.words)
+    )
+    assert again == stopped
+    assert said == ["run stopped has shown its 2,048 images; train longer with --images"]
+    recording.finish(stopped, command="")  # as after a crash, just before the end was written down
+    assert len(MlflowClient(stopped.tracking).search_model_versions("name = 'raygan-faces'")) == len(versions)
 
 
 def test_what_cannot_run_is_refused_before_anything_starts(shards: Path, tmp_path: Path) -> None:
