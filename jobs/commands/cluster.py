@@ -158,6 +158,8 @@ def doctor(
     from jobs.doctor.finding import Asked
     from jobs.doctor.report import remote, report
 
+    if tracking and not tracking.startswith("http"):
+        raise UserError(f"--tracking {tracking}: the address of an MLflow server is meant; nodes cannot share a file")
     asked = Asked(shards, runs, tracking, workers, cpus_per_worker, gpu)
     where = address or os.environ.get("RAY_ADDRESS", "")
     if where.startswith("http"):
