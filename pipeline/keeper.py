@@ -1,6 +1,7 @@
 """Writes a run's checkpoints while training goes on, and deletes those that are no longer kept."""
 
 import logging
+import threading
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -27,19 +28,26 @@ def patiently(folder: Folder) -> Retrying:
 
 
 class Keeper:
-    """Keeps the newest checkpoints of a run and the best. One is written at a time."""
+    """Keeps the newest checkpoints of a run and the best.
+
+    One is written at a time and at most one waits: a newer one takes its place, so that training never does.
+    """
 
     def __init__(self, run_folder: Folder, keep: int) -> None:
         self._folder, self._keep = run_folder, keep
         self._thread = ThreadPoolExecutor(1, "checkpoints")
+        self._lock = threading.Lock()  # of what follows
+        self._waiting: Snapshot | None = None
         self._writing: Future[None] | None = None
+        self._error: RunError | None = None  # of the newest write
 
     def save(self, taken: Snapshot) -> None:
-        """Begins to write it. Raises RunError if the one before, which it waits for, could not be written."""
-        try:
-            self.wait()
-        finally:
-            self._writing = self._thread.submit(self._write, taken)
+        """Has it written by and by. Raises RunError, nevertheless, if the newest write has failed."""
+        with self._lock:
+            self._waiting = taken
+            if self._writing is None:
+                self._writing = self._thread.submit(self._write_all)
+        self._raise()
 
     def rescore(self, position: int, scores: dict[str, float], identity: dict[str, str]) -> None:
         """Notes in the checkpoint at that position, if there is one, what an evaluation of it found afterwards."""
@@ -47,9 +55,30 @@ class Keeper:
 
     def wait(self) -> None:
         """Until the newest is written. Raises RunError if it could not be."""
-        writing, self._writing = self._writing, None
-        if writing is not None:
+        if (writing := self._writing) is not None:
             writing.result()
+        self._raise()
+
+    def _raise(self) -> None:
+        with self._lock:
+            error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _write_all(self) -> None:
+        while True:
+            with self._lock:
+                taken, self._waiting = self._waiting, None
+                if taken is None:
+                    self._writing = None
+                    return
+            error = None
+            try:
+                self._write(taken)
+            except RunError as e:
+                error = e
+            with self._lock:
+                self._error = error
 
     def close(self) -> None:
         """Ends the thread once it has written what it was given."""

@@ -96,6 +96,12 @@ class Stage:
 
         self.until(shown)
 
+    def shows(self, images: int) -> None:
+        """Waits until the same process has shown so many more images."""
+        read = steps.read(self.log)
+        goal = (read[-1].position if read else 0) + images
+        self.until(lambda: (read := steps.read(self.log)) and read[-1].position >= goal)
+
     def ends(self, status: int = 0) -> None:
         assert self.wait() == status, self.said
 

@@ -217,7 +217,7 @@ def object_store(scene: Scene) -> Stage:
             ("slow", "object store sends 20 kB/s for a minute"),
             ("cuts", "object store cuts half of its answers for a minute"),
         ):
-            play.goes_on(images=500)
+            play.shows(500)
             proxy.behave(manners)
             play.struck(fault)
             time.sleep(MINUTE)
