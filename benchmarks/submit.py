@@ -40,7 +40,7 @@ def loop(config):
     pathlib.Path(config["done"]).touch()
 
 run = RunConfig(storage_path=sys.argv[2])
-TorchTrainer(loop, train_loop_config={"done": sys.argv[1]}, scaling_config=ScalingConfig(1), run_config=run).fit()
+TorchTrainer(loop, train_loop_config={"done": sys.argv[1]}, scaling_config=ScalingConfig(num_workers=1), run_config=run).fit()
 """
 
 
@@ -49,7 +49,7 @@ class Stopwatch:
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self._folder = folder
-        self._environment = cluster.environment | {"RAY_ADDRESS": cluster.dashboard}
+        self._environment = cluster.environment | {"RAY_ADDRESS": cluster.dashboard, "PYTHONUNBUFFERED": "1"}
 
     def seconds(self, command: list[str], done: Callable[[str], bool]) -> float:
         """Until `done`, which is given what the command has printed; the command then runs to its end."""
@@ -102,7 +102,6 @@ def measure(folder: Path, rounds: int) -> dict[str, list[float]]:
     results: dict[str, list[float]] = {"bare": [], "Ray Train": [], "raygan": []}
     try:
         cluster.add("--num-cpus=2")
-        cluster.wait_for(2)
         watch = Stopwatch(cluster, folder)
         bare(watch, folder, -1)  # the first job of a cluster starts more than a job
         for number in range(rounds):

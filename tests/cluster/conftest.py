@@ -61,7 +61,6 @@ def cloud(mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         cluster.add("--num-cpus=2")
         cluster.add("--num-cpus=2")
         make_bucket(keys)
-        cluster.wait_for(3)
         yield Cloud(cluster, data, "s3://faces/shards", mlflow_server)
     finally:
         cluster.close()

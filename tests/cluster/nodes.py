@@ -14,12 +14,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 from tests.conftest import free_port
 
+ATTEMPTS = 3  # Ray gives a node thirty seconds to start, which a busy machine may exceed
 BIN = Path(sys.executable).parent
 ALIKE = [
     "--disable-usage-stats",
@@ -59,12 +61,18 @@ class Cluster:
         self._wait(self._dashboard_answers)
 
     def add(self, *options: str, before: tuple[str, ...] = (), **environment: str) -> subprocess.Popen[bytes]:
-        """Starts a node, which joins when it is ready; `before` stands before its command, as unshare does."""
-        return self._start(f"--address={self.head}", *options, before=before, **environment)
+        """Starts a node and waits until it has joined; `before` stands before its command, as unshare does."""
+        nodes = self.alive()
+        for _ in range(ATTEMPTS):
+            node = self._start(f"--address={self.head}", *options, before=before, **environment)
+            self._wait(partial(self._settled, node, nodes))
+            if node.poll() is None:
+                return node
+        raise AssertionError(f"the node did not start:\n{self._logs()}")
 
-    def wait_for(self, nodes: int) -> None:
-        """Waits until that many nodes, the head among them, have joined."""
-        self._wait(lambda: self.alive() == nodes)
+    def _settled(self, node: subprocess.Popen[bytes], before: int) -> bool:
+        """Whether the node has joined the `before` others, or has given up."""
+        return node.poll() is not None or self.alive() > before
 
     def alive(self) -> int:
         """How many nodes Ray takes for alive."""
@@ -109,9 +117,11 @@ class Cluster:
     def _wait(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 90
         while not condition():
-            logs = "\n".join(log.read_text() for log in sorted(self.folder.glob("node-*.log")))
-            assert time.monotonic() < deadline, f"the cluster did not start:\n{logs}"
+            assert time.monotonic() < deadline, f"the cluster did not start:\n{self._logs()}"
             time.sleep(0.3)
+
+    def _logs(self) -> str:
+        return "\n".join(log.read_text() for log in sorted(self.folder.glob("node-*.log")))
 
 
 def tree(node: subprocess.Popen[bytes]) -> list[psutil.Process]:

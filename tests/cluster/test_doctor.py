@@ -58,7 +58,6 @@ def faulty(cloud: Cloud, tmp_path: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     (python / "raygan-9.9.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: raygan\nVersion: 9.9\n")
     (python / "sitecustomize.py").write_text(CLOCK)
-    nodes = cloud.cluster.alive()
     node = cloud.cluster.add(
         "--num-cpus=1",
         "--num-gpus=1",
@@ -68,7 +67,6 @@ def faulty(cloud: Cloud, tmp_path: Path) -> Iterator[None]:
         AWS_ENDPOINT_URL="http://127.0.0.1:9",
         GLOO_SOCKET_IFNAME="nowhere0",
     )
-    cloud.cluster.wait_for(nodes + 1)
     yield
     kill(node)
 
