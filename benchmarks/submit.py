@@ -39,8 +39,8 @@ def loop(config):
     layer(torch.ones(4, 8)).sum().backward()
     pathlib.Path(config["done"]).touch()
 
-run = RunConfig(storage_path=sys.argv[2])
-TorchTrainer(loop, train_loop_config={"done": sys.argv[1]}, scaling_config=ScalingConfig(num_workers=1), run_config=run).fit()
+config, one, run = {"done": sys.argv[1]}, ScalingConfig(num_workers=1), RunConfig(storage_path=sys.argv[2])
+TorchTrainer(loop, train_loop_config=config, scaling_config=one, run_config=run).fit()
 """
 
 
