@@ -10,6 +10,7 @@ root; the object store is moto behind a proxy that misbehaves.
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,7 @@ from tests.pipeline.small_datasets import write_dataset
 
 BEGIN, END = "<!-- the table begins -->", "<!-- the table ends -->"
 MINUTE = 60.0  # seconds
+RAYS_OWN = re.compile(r"\(raylet|\[state-dump\]|logging\.cc")
 
 
 class Scene(NamedTuple):
@@ -261,7 +263,7 @@ def judged(name: str, play: Stage, folder: Path) -> list[Row]:
         torch.save(verdict.state, end)
     bits = stage.equal(verdict.state, torch.load(end, weights_only=True)) if verdict.always_as_many() else None
     held = verdict.every_epoch_whole(), verdict.batches_as_ordered(), bits
-    said = [line for line in play.said.splitlines() if line.strip() and "(raylet)" not in line]
+    said = [line for line in play.said.splitlines() if line.strip() and not RAYS_OWN.search(line)]
     return [
         Row(act.fault, name in WITH_RAY, verdict.steps_lost(act), *verdict.seconds_away(act), *held, said)
         for act in play.acts

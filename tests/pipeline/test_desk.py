@@ -44,6 +44,12 @@ def test_once_a_worker_left_the_others_are_being_ended_and_their_silence_says_no
     assert (desk.present(), desk.silent()) == ([SECOND], [SECOND])
 
 
+def test_a_group_that_is_silent_as_a_whole_is_being_replaced(desk: Desk, now: list[float]) -> None:
+    now[0] = 100
+    assert words(desk) == []
+    assert desk.silent() == [FIRST, SECOND]
+
+
 def test_a_new_group_is_told_with_its_size_and_the_old_one_forgotten(desk: Desk, now: list[float]) -> None:
     desk.post(News(640, {}))
     now[0] = 100
