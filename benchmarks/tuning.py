@@ -103,6 +103,7 @@ def shell(arguments: argparse.Namespace, config: Config, runs: Path) -> Case:
 def plain(arguments: argparse.Namespace, config: Config, runs: Path) -> Case:
     command = [sys.executable, __file__, "--role", "plain", "--shards", arguments.shards, "--runs", str(runs)]
     command += ["--trials", str(arguments.trials), "--images", str(config.images), "--width", str(arguments.width)]
+    training_seconds(runs)  # makes the tracking store, over which trials that begin together would fall
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return Case("plain Ray Tune", time.perf_counter() - start, training_seconds(runs))
