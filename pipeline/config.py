@@ -234,7 +234,7 @@ def radford() -> Config:
 
 
 def celeba64() -> Config:
-    """The best at DCGAN's size that was found here: docs/recipes.md has what each of its knobs is worth."""
+    """The best at DCGAN's size that was found here: docs/recipes.md has what it scores."""
     return Config(
         preset="celeba64",
         batch=64,
