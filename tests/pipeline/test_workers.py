@@ -33,6 +33,8 @@ def run_workers(settings: dict[str, Any], world_size: int, storage: Path) -> Non
         with reader, Path(settings["log"], f"{rank}.txt").open("w") as log:
             for batch in islice(reader, settings["batches"]):
                 log.write(b" ".join(batch.keys).decode() + "\n")
+        if world_size > 1:
+            torch.distributed.barrier()  # the rank that fails takes the others down: first let all write their logs
         if rank == settings["fails"]:
             with Reader(settings["damaged"], "train", settings["batch"]) as reader:
                 list(reader)
