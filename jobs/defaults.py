@@ -17,22 +17,6 @@ from pipeline.config import PRESETS, Config, Launch
 from pipeline.tuning import search as searches
 from sharding.errors import UserError
 
-# What makes a run the run it is: the networks, and which image is shown when.
-FIXED = (
-    "seed",
-    "architecture",
-    "attributes",
-    "latent",
-    "latent_distribution",
-    "window",
-    "generator.width",
-    "generator.normalisation",
-    "generator.upsampling",
-    "discriminator.width",
-    "discriminator.normalisation",
-    "discriminator.spectral_gain",
-)
-
 
 def preset(name: str) -> Config:
     """Raises UserError for an unknown one."""
@@ -120,19 +104,3 @@ def resumed(
     if name in (None, "auto"):
         raise UserError("--resume auto: which run? Give its --name")
     return name if name and begun(folder, name) else None
-
-
-def refuse_changes(before: Config, after: Config) -> None:
-    """Raises UserError if a resumed run would no longer be the same run."""
-    for field in FIXED:
-        old, new = _value(before, field), _value(after, field)
-        if old != new:
-            flag = f"--{field.replace('_', '-')}"
-            raise UserError(f"{flag} {new}: the run was started with {old}, which a resumed run keeps; leave it out")
-
-
-def _value(config: Config, field: str) -> Any:
-    value: Any = config
-    for part in field.split("."):
-        value = getattr(value, part)
-    return value

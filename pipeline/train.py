@@ -10,7 +10,7 @@ from pipeline.desk import SILENCE, Desk, News, Pulse, Worker
 from pipeline.diagnosis import cause
 from pipeline.relay import relay
 from pipeline.runs import Run
-from pipeline.unchanged import check_unchanged
+from pipeline.unchanged import check_unchanged, refuse_changes
 from sharding.errors import RunError, UserError
 from sharding.manifest import Manifest
 from sharding.stores import Folder
@@ -33,6 +33,11 @@ def plan(config: Config, launch: Launch) -> Manifest:
     if config.batch < launch.most_workers:
         raise UserError(
             f"--batch {config.batch}: {launch.most_workers} workers cannot share it; give each at least one image"
+        )
+    if config.loss == "mmd" and config.batch // launch.most_workers // config.accumulate < 2:
+        raise UserError(
+            f"--loss mmd compares images with each other, and --batch {config.batch} leaves some worker one alone: "
+            f"give at least {2 * launch.most_workers * config.accumulate}, 2 for each worker and part (--accumulate)"
         )
     if config.sync_batch_norm and not launch.gpu:
         raise UserError("--sync-batch-norm: torch has it for GPUs only; leave it out, or train with --gpu")
@@ -101,6 +106,7 @@ def _created(config: Config, launch: Launch, command: str) -> Run:
 
 def _resumed(config: Config, launch: Launch) -> Run:
     run = runs.load(launch.runs, launch.name)
+    refuse_changes(run.config, config)
     if plan(config, launch).digest != run.data:
         raise UserError(
             f"{launch.shards}: not the data set of run {run.name} (its digest differs); pass the same shards"

@@ -1,13 +1,41 @@
-"""A run goes on only with the images that it began with, even if somebody replaced a shard while nobody looked."""
+"""A run goes on only as the run that it was: with its networks and order, and with the images that it began with."""
 
 import hashlib
 from collections.abc import Iterable
+from operator import attrgetter
 from pathlib import Path
 
-from sharding.errors import RunError
+from pipeline.config import Config
+from sharding.errors import RunError, UserError
 from sharding.manifest import ShardEntry
 
 MARGIN = 60.0  # seconds that the clocks of two machines may differ by
+
+# What makes a run the run it is: the networks and what they minimise, and which image is shown when.
+FIXED = (
+    "seed",
+    "architecture",
+    "attributes",
+    "latent",
+    "latent_distribution",
+    "loss",
+    "window",
+    "generator.width",
+    "generator.normalisation",
+    "generator.upsampling",
+    "discriminator.width",
+    "discriminator.normalisation",
+    "discriminator.spectral_gain",
+)
+
+
+def refuse_changes(before: Config, after: Config) -> None:
+    """Raises UserError if a resumed run would no longer be the same run."""
+    for field in FIXED:
+        old, new = attrgetter(field)(before), attrgetter(field)(after)
+        if old != new:
+            flag = f"--{field.replace('_', '-')}"
+            raise UserError(f"{flag} {new}: the run was started with {old}, which a resumed run keeps; leave it out")
 
 
 def check_unchanged(folder: Path, entries: Iterable[ShardEntry], since: float) -> None:

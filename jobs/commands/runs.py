@@ -10,6 +10,7 @@ from jobs.app import Device, Runs, Split, Which, app, say
 from jobs.progress import progress
 from pipeline import runs as records
 from pipeline.config import Config, Launch
+from pipeline.unchanged import refuse_changes
 from sharding.errors import RunError
 
 tracking = App(name="tracking", help="What MLflow knows of the runs.")
@@ -44,7 +45,7 @@ def train(
     from jobs.training import describe, train_with_progress
 
     if resume := defaults.resumed(resume, launch.runs, launch.name):
-        defaults.refuse_changes(records.load(launch.runs, resume).config, config)
+        refuse_changes(records.load(launch.runs, resume).config, config)
     launch = launch.resolved(config.preset)
     if dry_run:
         print(describe(config, launch))

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config import Launch, smoke
+from pipeline.runs import Run
+from pipeline.train import train
 from pipeline.unchanged import MARGIN, check_unchanged
-from sharding.errors import RunError
+from sharding.errors import RunError, UserError
 from sharding.manifest import Manifest
 from tests.pipeline.small_datasets import write_dataset
 
@@ -32,3 +35,13 @@ def test_a_shard_that_was_touched_and_is_the_same_passes_and_one_that_is_gone_do
     (folder / entries[0].name).unlink()
     with pytest.raises(RunError, match="No such file or directory; put the shard back"):
         check_unchanged(folder, entries, since=0.0)
+
+
+@pytest.mark.parametrize(("knob", "value"), [("seed", 1), ("loss", "mmd"), ("latent_distribution", "uniform")])
+def test_a_program_that_resumes_a_run_cannot_change_what_it_is(tmp_path: Path, knob: str, value: object) -> None:
+    folder = write_dataset(tmp_path / "faces", [32], size=32)
+    launch = Launch(name="a", shards=str(folder), runs=tmp_path)
+    Run(config=smoke(), launch=launch, data=Manifest.load(folder).digest, tracking="t", run_id="r").save()
+    flag = f"--{knob.replace('_', '-')}"
+    with pytest.raises(UserError, match=f"{flag} {value}: the run was started with .*, which a resumed run keeps"):
+        train(smoke().model_copy(update={knob: value}), launch, resume=True)
