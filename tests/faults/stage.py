@@ -216,12 +216,17 @@ class Verdict:
         return [[image for rank in sorted(ranks) for image in ranks[rank].images] for ranks in whole]
 
     def steps_lost(self, act: Act) -> int:
-        """Discriminator updates between this fault and the next one that had been made before."""
-        leading = [step for step in self.steps if step.rank == 0]
-        before = {step.position for step in leading if step.time <= act.time}
+        """Discriminator updates made a second time between this fault and the next one.
+
+        The first time may have been after the fault: workers may outlive it for a while, and go on.
+        """
         later = [other.time for other in self.stage.acts if other.time > act.time]
         end = min(later, default=float("inf"))
-        return sum(step.position in before for step in leading if act.time < step.time <= end)
+        made, lost = set[int](), 0
+        for step in (step for step in self.steps if step.rank == 0):
+            lost += step.position in made and act.time < step.time <= end
+            made.add(step.position)
+        return lost
 
     def seconds_away(self, act: Act) -> tuple[float, float]:
         """From the fault to the first step of a process that had made none before it, and our own code's part of it.
