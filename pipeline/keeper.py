@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_random_exponential
@@ -30,11 +30,13 @@ def patiently(folder: Folder) -> Retrying:
 class Keeper:
     """Keeps the newest checkpoints of a run and the best.
 
-    One is written at a time and at most one waits: a newer one takes its place, so that training never does.
+    One is written at a time and at most one waits: a newer one takes its place, so that training never does. `written`
+    is called after each that was written, in the thread that writes.
     """
 
-    def __init__(self, run_folder: Folder, keep: int) -> None:
+    def __init__(self, run_folder: Folder, keep: int, written: Callable[[], None] | None = None) -> None:
         self._folder, self._keep = run_folder, keep
+        self._written = written or (lambda: None)
         self._thread = ThreadPoolExecutor(1, "checkpoints")
         self._lock = threading.Lock()  # of what follows
         self._waiting: Snapshot | None = None
@@ -75,6 +77,7 @@ class Keeper:
             error = None
             try:
                 self._write(taken)
+                self._written()
             except RunError as e:
                 error = e
             with self._lock:

@@ -48,7 +48,7 @@ def finish(run: Run, command: str) -> list[str]:
     data = Manifest.load(run.launch.shards)
     words = tracking.description(command, data, run.run_id, header.scores, in_words(header.identity))
 
-    writer = tracking.Writer(run.tracking, run.run_id, run.spool)
+    writer = tracking.Writer(run.tracking, run.run_id, run.spool, run.home)
     with tempfile.TemporaryDirectory() as scratch:
         sheet = Path(scratch) / tracking.GRID
         faces = checkpoint.load_faces(best)
@@ -65,7 +65,7 @@ def finish(run: Run, command: str) -> list[str]:
 
 def _notes(run: Run, undelivered: int) -> list[str]:
     if undelivered:
-        flush = f"raygan tracking flush --runs {run.spool.parent}"
+        flush = f"raygan tracking flush --runs {run.launch.runs}"
         return [f"MLflow has not taken {undelivered} writes; deliver them with: {flush}"]
     try:
         tracking.log_accuracy(run.tracking, run.run_id)  # drawn from what MLflow holds

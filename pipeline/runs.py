@@ -48,13 +48,21 @@ class Run(BaseModel):
         local = self.folder.local
         return local / "spool" if local else Path("~/.cache/raygan/spools").expanduser() / self.run_id
 
+    @property
+    def home(self) -> Folder | None:
+        """The folder, if it is in an object store, where a copy of what waits in the spool outlives a node."""
+        return self.folder if self.folder.local is None else None
+
     def save(self) -> None:
         self.folder.write(RECORD, self.model_dump_json(indent=1).encode())
 
     def what_remains(self) -> str:
         """What a run that did not reach its end leaves, and how to go on, in words."""
-        kept = checkpoints(self.folder)
-        words = f"its newest checkpoint is {kept[0]}" if kept else "it has no checkpoint yet"
+        try:
+            kept = checkpoints(self.folder)
+            words = f"its newest checkpoint is {kept[0]}" if kept else "it has no checkpoint yet"
+        except OSError as e:
+            words = f"its checkpoints are out of reach in {self.folder} ({e})"
         return f"{words}; continue it with: raygan train --resume {self.name} --runs {self.launch.runs}"
 
 

@@ -30,8 +30,8 @@ class ClusterSession:
         self.stopping = self.hurrying = False
         self._reclaimed = reclaimed
         self._folder, self._post = run.folder, post
-        self._writer = tracking.Writer(run.tracking, run.run_id, run.spool) if leads else None
-        self._keeper = Keeper(run.folder, run.config.checkpoints.keep)
+        self._writer = tracking.Writer(run.tracking, run.run_id, run.spool, run.home) if leads else None
+        self._keeper = Keeper(run.folder, run.config.checkpoints.keep, self._writer.copy if self._writer else None)
         self._aside = Aside(run)
         self._newest = 0  # position
 

@@ -80,6 +80,10 @@ def train(
         words = str(e) or f"run {run.name} was interrupted; {run.what_remains()}"
         _end(run, "KILLED", words)
         raise KeyboardInterrupt(words) from None
+    except OSError as e:  # a disk is full, or a store is away
+        words = f"run {run.name} failed: {e}; {run.what_remains()}"
+        _end(run, "FAILED", words)
+        raise RunError(words) from e
     except BaseException as e:
         _end(run, "FAILED", str(e) or type(e).__name__)
         raise
@@ -88,7 +92,7 @@ def train(
 
 
 def _end(run: Run, status: tracking.Status, reason: str) -> None:
-    tracking.end_run(run.tracking, run.run_id, status, reason, run.spool)
+    tracking.end_run(run.tracking, run.run_id, status, reason, run.spool, run.home)
 
 
 def _created(config: Config, launch: Launch, command: str) -> Run:
@@ -98,9 +102,12 @@ def _created(config: Config, launch: Launch, command: str) -> Run:
             f"--name {launch.name}: that run exists in {launch.runs}; "
             f"continue it with --resume {launch.name} or choose another name"
         )
-    uri, run_id = recording.begin(config, launch, manifest, command)
-    run = Run(config=config, launch=launch, data=manifest.digest, tracking=uri, run_id=run_id)
-    run.save()
+    try:
+        uri, run_id = recording.begin(config, launch, manifest, command)
+        run = Run(config=config, launch=launch, data=manifest.digest, tracking=uri, run_id=run_id)
+        run.save()
+    except OSError as e:
+        raise UserError(f"--runs {launch.runs}: nothing can be written there ({e.strerror or e})") from e
     return run
 
 

@@ -165,7 +165,7 @@ def flush(*, runs: Runs = "runs") -> None:
     """Deliver to MLflow what killed workers and servers that were away have left undelivered."""
     from pipeline.tracking import flush as deliver
 
-    spools = deliver(Path(runs))
+    spools = deliver(runs)
     for spool in spools:
         say(f"{spool.folder}: {spool.left} left {spool.reason}".rstrip())
     if left := sum(spool.left for spool in spools):

@@ -1,10 +1,12 @@
 """MLflow: the only package that imports it.
 
 The driver creates a run and ends it (`runs`), one worker writes to it (`writer`) by way of a spool on its disk
-(`spool`, `delivery`), and later commands find it, deliver what was left and close it if its driver died (`liveness`).
+(`spool`, `delivery`), and later commands find it, deliver what was left (`afterwards`) and close it if its driver died
+(`liveness`).
 The best generator goes into the model registry (`model`, `served`); `server` shows it all in a browser.
 """
 
+from pipeline.tracking.afterwards import Flushed, flush
 from pipeline.tracking.check import check_registry, check_writing
 from pipeline.tracking.client import local_uri
 from pipeline.tracking.describe import GRID, JOURNEY, NOTE, ORIGIN, description, log_inputs, origin
@@ -22,7 +24,7 @@ from pipeline.tracking.runs import (
 )
 from pipeline.tracking.server import ui
 from pipeline.tracking.spool import undelivered
-from pipeline.tracking.writer import Flushed, Writer, flush
+from pipeline.tracking.writer import Writer
 
 __all__ = [
     "GRID",

@@ -69,3 +69,10 @@ def redact(text: str) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "[redacted]")
     return USER_INFO.sub("[redacted]", text)
+
+
+def first_line(error: Exception) -> str:
+    """An exception in one line that may be shown; of a failed request, its cause."""
+    line = str(error).partition("\n")[0]
+    cause = line.rpartition("(Caused by ")[2].rstrip(")")
+    return redact(cause[:200] or type(error).__name__)

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 POINTS_PER_REQUEST = 1000  # MLflow's limit
 
 HEARTBEAT = "raygan.heartbeat"  # seconds since 1970
+OPENED = "raygan.opened"  # milliseconds since 1970; set when a run is resumed
 PRESUMED_DEAD = "raygan.presumed_dead"  # set by whoever closed a run because its driver seemed dead
 
 
@@ -149,6 +150,8 @@ class Delivery:
             self._client.log_artifact(self._run, str(source), record["folder"] or None)
 
     def _end(self, record: Record) -> None:
+        if int(self._client.get_run(self._run).data.tags.get(OPENED, 0)) > record["time"]:
+            return  # the run was resumed since: that end was not the last
         if record["reason"]:
             self._client.set_tag(self._run, "reason", redact(record["reason"]))
         self._client.set_terminated(self._run, record["status"], record["time"])

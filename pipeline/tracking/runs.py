@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 from tenacity import Retrying, retry, retry_if_exception, retry_if_exception_message, stop_after_delay, wait_exponential
 
-from pipeline.tracking.client import client, local_folder, redact
-from pipeline.tracking.delivery import HEARTBEAT, PRESUMED_DEAD
+from pipeline.tracking.afterwards import copy
+from pipeline.tracking.client import client, first_line, local_folder, redact
+from pipeline.tracking.delivery import HEARTBEAT, OPENED, PRESUMED_DEAD
 from pipeline.tracking.liveness import death_of, this_driver
 from pipeline.tracking.spool import Spool
 from pipeline.tracking.view import saved_view
-from pipeline.tracking.writer import first_line
 from sharding.errors import UserError
+from sharding.stores import Folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -92,16 +93,25 @@ def resume_run(uri: str, run_id: str, tags: Mapping[str, str] | None = None) -> 
     """Opens a run again, under the calling driver. Its parameters stay as they were: MLflow does not change them."""
     with answering(uri) as server:
         server.update_run(run_id, status="RUNNING")
-        for key, value in {**(tags or {}), DRIVER: this_driver(), HEARTBEAT: f"{time.time():.0f}"}.items():
+        now = time.time()
+        ours = {DRIVER: this_driver(), HEARTBEAT: f"{now:.0f}", OPENED: f"{now * 1000:.0f}"}
+        for key, value in {**(tags or {}), **ours}.items():
             server.set_tag(run_id, key, redact(value))
         for stale in {"reason", PRESUMED_DEAD} & server.get_run(run_id).data.tags.keys():
             server.delete_tag(run_id, stale)
 
 
-def end_run(uri: str, run_id: str, status: Status, reason: str = "", spool: str | Path | None = None) -> bool:
+def end_run(
+    uri: str,
+    run_id: str,
+    status: Status,
+    reason: str = "",
+    spool: str | Path | None = None,
+    home: Folder | None = None,
+) -> bool:
     """Ends a run with its true status and the reason in one line; tries for half a minute.
 
-    When the server stays away, the end is kept in `spool` for `flush`, and False is returned.
+    When the server stays away, the end is kept in `spool`, and in its copy in `home`, for `flush`; False is returned.
     """
     record = {"kind": "end", "status": status, "reason": redact(reason), "time": int(time.time() * 1000)}
     try:
@@ -111,6 +121,9 @@ def end_run(uri: str, run_id: str, status: Status, reason: str = "", spool: str 
             raise
         kept = Spool.beside(Path(spool).resolve(), uri, run_id)
         kept.append(record)
+        if home is not None:
+            with contextlib.suppress(OSError):
+                copy(kept, home)
         kept.close()
         return False
     return True

@@ -7,11 +7,15 @@ It imports neither MLflow nor torch.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import io
 import json
 import logging
 import os
 import shutil
+import sys
+import tarfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -41,7 +45,9 @@ class Spool:
             self._owner.close()
             raise RunError(f"{folder}: another process writes there now; try again when its run has ended") from None
         if not (folder / "header.json").exists():
-            _replace(folder / "header.json", json.dumps({"version": 1, "uri": uri, "run_id": run_id}))
+            header = {"version": 1, "id": os.urandom(8).hex(), "uri": uri, "run_id": run_id}
+            _replace(folder / "header.json", json.dumps(header))
+        self.id: str = json.loads((folder / "header.json").read_text())["id"]
         self._guard = threading.Lock()
         self._records = (folder / "records.jsonl").open("ab", buffering=0)
         self._size = _end_of_last_line(folder / "records.jsonl")
@@ -64,7 +70,7 @@ class Spool:
 
     def append(self, record: Record) -> None:
         """Adds one record; raises OSError, and leaves no half line, when the disk is full."""
-        line = json.dumps(record).encode() + b"\n"
+        line = _line(record)
         with self._guard:
             if self._records.write(line) != len(line):
                 self._records.truncate(self._size)
@@ -108,6 +114,26 @@ class Spool:
         """Removes a delivered file of this spool."""
         shutil.rmtree((self.folder / path).parent, ignore_errors=True)
 
+    def packed(self) -> bytes | None:
+        """What is undelivered, as a tar of another spool with the same id; None if that is nothing."""
+        packed = io.BytesIO()
+        try:
+            records = [record for record, _ in self.pending(limit=sys.maxsize)]
+            if not records:
+                return None
+            with tarfile.open(fileobj=packed, mode="w") as tar:
+                tar.add(self.folder / "header.json", "header.json")
+                lines = tarfile.TarInfo("records.jsonl")
+                content = b"".join(_line(record) for record in records)
+                lines.size = len(content)
+                tar.addfile(lines, io.BytesIO(content))
+                for path in (record["path"] for record in records if "path" in record):
+                    with contextlib.suppress(FileNotFoundError):  # it was delivered meanwhile
+                        tar.add(self.folder / path, path)
+        except FileNotFoundError:  # the spool was closed meanwhile, with all delivered
+            return None
+        return packed.getvalue()
+
     def close(self) -> None:
         """Gives the folder up; removes it when nothing in it is undelivered."""
         if not _waiting(self.folder):
@@ -124,6 +150,10 @@ class Spool:
 def undelivered(folder: Path) -> int:
     """How many records wait in the spool in `folder` and in those beside or below it."""
     return sum(_waiting(header.parent) for header in folder.parent.glob(f"{folder.name}*/**/header.json"))
+
+
+def _line(record: Record) -> bytes:
+    return json.dumps(record).encode() + b"\n"
 
 
 def _waiting(folder: Path) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import math
 import posixpath
@@ -12,15 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from pipeline.tracking.client import client, redact
+from pipeline.tracking.afterwards import copy, flush_copies
+from pipeline.tracking.client import client, first_line, redact
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.spool import Record, Spool, undelivered
 from pipeline.tracking.system import System
-from sharding.errors import RunError, UserError
+from sharding.stores import Folder
 
 log = logging.getLogger(__name__)
 GATHER = 1.0  # seconds between deliveries, so that points travel in batches
@@ -49,13 +49,14 @@ def _never_raises(method: Method) -> Method:
 class Writer:
     """Writes for one run, from one worker (rank 0). Not one method blocks on the server or raises.
 
-    `spool` is a folder on this machine's disk. What an earlier writer left there, because it was killed or the server
-    was away, is delivered first. Positions are in images.
+    `spool` is a folder on this machine's disk. `home` is the run's folder if that is in an object store: see `copy`.
+    What an earlier writer left in either, because it was killed or the server was away, is delivered first. Positions
+    are in images.
     """
 
-    def __init__(self, uri: str, run_id: str, spool: Path) -> None:
+    def __init__(self, uri: str, run_id: str, spool: Path, home: Folder | None = None) -> None:
         self._spool = Spool.beside(Path(spool).resolve(), uri, run_id)  # the worker that we replace may not be dead yet
-        self._folder = self._spool.folder
+        self._folder, self._home = self._spool.folder, home
         self._lost = 0
         self._position: int | None = None  # the newest
         self._closing = threading.Event()
@@ -89,15 +90,30 @@ class Writer:
         """Words about the run; a later value of a tag replaces the earlier."""
         self._append({"kind": "tags", "tags": {_valid(key): redact(str(value)) for key, value in tags.items()}})
 
+    def copy(self) -> None:
+        """Leaves what MLflow has not taken with a run in an object store, since a node's disk is lost with the node.
+
+        It takes as long as the store does. One that is away is not waited for, and costs only a line in the log.
+        """
+        if self._home is not None:
+            try:
+                copy(self._spool, self._home)
+            except Exception as error:
+                log.warning("%s could not be copied to %s (%s)", self._folder, self._home, error)
+
     def close(self, timeout: float = 30.0) -> int:
         """Delivers what is left for at most `timeout` seconds; returns how many writes MLflow does not have.
 
-        They stay in the spool, and `flush` delivers them later.
+        They stay in the spool, and in its copy, which is given as many seconds again; `flush` delivers them later.
         """
         self._deadline = time.monotonic() + timeout
         self._closing.set()
         self._wanted.set()
         self._thread.join(timeout + GATHER)
+        if self._home is not None:
+            copying = threading.Thread(target=self.copy, daemon=True)
+            copying.start()
+            copying.join(timeout + GATHER)
         return self._lost + undelivered(self._folder)
 
     def _append(self, record: Record) -> None:
@@ -107,16 +123,20 @@ class Writer:
     def _deliver(self) -> None:
         delivery: Delivery | None = None
         system: System | None = None
+        inherited = self._home is None
         pause = GATHER
         self._wanted.wait(LONGEST_START)
         while time.monotonic() < self._deadline:
             closing = self._closing.is_set()  # looked at first: what was written before close() is then drained
             try:
                 delivery = delivery or Delivery(client(self._spool.uri), self._spool)
+                delivery.beat()
+                if not inherited:
+                    self._inherit()
+                    inherited = True
                 delivery.drain()
                 if closing:
                     break
-                delivery.beat()
                 system = system or System()
                 if self._position is not None and (values := system.read()):
                     self.metrics(values, self._position)
@@ -131,6 +151,14 @@ class Writer:
                 self._closing.wait(pause)
         self._spool.close()
 
+    def _inherit(self) -> None:
+        """Delivers what earlier writers left with the run, before our own: of a tag the newest value shall stay."""
+        assert self._home is not None
+        try:
+            flush_copies(self._home, but=self._spool.id)
+        except OSError as error:
+            log.warning("%s: what earlier workers left there waits (%s)", self._home, error)
+
 
 def _valid(key: str) -> str:
     """A key that MLflow takes: one that it refused would hold up everything written after it."""
@@ -138,44 +166,3 @@ def _valid(key: str) -> str:
     if posixpath.normpath(valid) != valid or valid.startswith(("/", ".")):
         raise ValueError(f"{key!r}: a key is words between single slashes")
     return valid
-
-
-class Flushed(NamedTuple):
-    """What became of one spool: its folder, the run it belongs to, writes left in it, and why they were left."""
-
-    folder: Path
-    run_id: str
-    left: int
-    reason: str
-
-
-def flush(folder: str | Path) -> list[Flushed]:
-    """Delivers what killed workers and servers that were away left in the spools under `folder`.
-
-    Raises UserError for a folder that does not exist. A spool that a living run writes to is left alone.
-    """
-    if not Path(folder).is_dir():
-        raise UserError(f"{folder}: no such folder; name the folder that holds the spools")
-    return [_flush_one(header.parent) for header in sorted(Path(folder).rglob("header.json"))]
-
-
-def _flush_one(folder: Path) -> Flushed:
-    run_id = json.loads((folder / "header.json").read_text())["run_id"]
-    try:
-        spool = Spool.reopen(folder)
-    except RunError:
-        return Flushed(folder, run_id, undelivered(folder), "its run is still writing")
-    reason = ""
-    try:
-        Delivery(client(spool.uri), spool).drain()
-    except Exception as error:
-        reason = first_line(error)
-    spool.close()
-    return Flushed(folder, run_id, undelivered(folder), reason)
-
-
-def first_line(error: Exception) -> str:
-    """An exception in one line that may be shown; of a failed request, its cause."""
-    line = str(error).partition("\n")[0]
-    cause = line.rpartition("(Caused by ")[2].rstrip(")")
-    return redact(cause[:200] or type(error).__name__)

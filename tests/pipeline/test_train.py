@@ -165,6 +165,9 @@ def test_what_cannot_run_is_refused_before_anything_starts(shards: Path, tmp_pat
     with pytest.raises(UserError, match=r"--loss mmd .* --batch 16 leaves some worker one alone: give at least 20"):
         plan(compared, launch(shards, tmp_path, "x", workers=5))
     assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"--runs .*/file/runs: nothing can be written there \(Not a directory\)"):
+        train(config(64), launch(shards, tmp_path / "file" / "runs", "x"))
 
 
 def test_a_name_that_is_taken_is_refused_with_both_remedies(shards: Path, place: Path, stopped: runs.Run) -> None:
