@@ -22,7 +22,7 @@ def say(news: News) -> None:
 
 
 def main(address: str, config: str, launch: str, resume: bool) -> int:
-    variables = {steps.LOG: os.environ[steps.LOG]}
+    variables = {name: os.environ[name] for name in (steps.LOG, "FSSPEC_S3", "HOME") if name in os.environ}
     ray.init(address, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": variables})
     training._ray_worker = steps.logged_worker
     try:

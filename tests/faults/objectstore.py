@@ -1,7 +1,6 @@
 """An S3 server on loopback (moto) behind a proxy that can refuse, dawdle, and cut connections."""
 
 import asyncio
-import functools
 import random
 import socket
 import subprocess
@@ -9,7 +8,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -66,8 +65,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def behind_a_proxy(folder: Path) -> Iterator[tuple[Proxy, Callable[[], Any]]]:
-    """A proxy before an empty bucket `runs`, and what connects a process with that store."""
+def behind_a_proxy(folder: Path) -> Iterator[tuple[Proxy, dict[str, Any]]]:
+    """A proxy before an empty bucket `runs`, and the settings with which s3fs reaches that store."""
     port = free_port()
     command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
     with (folder / "store.log").open("wb") as log:
@@ -81,9 +80,8 @@ def behind_a_proxy(folder: Path) -> Iterator[tuple[Proxy, Callable[[], Any]]]:
             "secret": "testing",
         }
         settings |= {"client_kwargs": {"region_name": "eu-central-1"}, "config_kwargs": PATIENCE}
-        connect = functools.partial(s3fs.S3FileSystem, **settings)
-        connect().mkdir("runs")
-        yield proxy, connect
+        s3fs.S3FileSystem(**settings).mkdir("runs")
+        yield proxy, settings
     finally:
         server.kill()
         server.wait()

@@ -1,6 +1,7 @@
 """Where faults are played, and what a run that went through them is judged by."""
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 import psutil
 import torch
+from s3fs import S3FileSystem
 
 from pipeline import checkpoint, runs
 from pipeline.config import Checkpoints, Config, Evaluation, Launch, smoke
@@ -54,12 +56,13 @@ class Stage:
         (folder / "said.txt").touch()
         knobs = {"shards": str(shards), "runs": str(folder / "runs"), "name": "run", "workers": "2"}
         self.launch = Launch(**knobs | launch)
-        self.connect: Callable[[], Any] = lambda: None  # with the object store of the runs, in the calling process
+        self.store: dict[str, Any] | None = None  # settings of the object store that the runs are in
         self.acts: list[Act] = []
 
     @property
     def run_folder(self) -> Folder:
-        return Folder(self.launch.runs, self.connect()) / self.launch.name
+        store = None if self.store is None else S3FileSystem(**self.store)
+        return Folder(self.launch.runs, store) / self.launch.name
 
     @property
     def said(self) -> str:
@@ -122,6 +125,8 @@ class RayStage(Stage):
         command += [self.config.model_dump_json(), self.launch.model_dump_json(), *["resume"] * resume]
         with (self.folder / "said.txt").open("ab") as said:
             environment = os.environ | {steps.LOG: str(self.log)}
+            if self.store is not None:
+                environment |= {"FSSPEC_S3": json.dumps(self.store), "HOME": str(self.folder)}
             self.driver = subprocess.Popen(command, stderr=said, stdout=said, env=environment)
 
     def lives(self) -> bool:
@@ -220,13 +225,16 @@ class Verdict:
 
         The first time may have been after the fault: workers may outlive it for a while, and go on.
         """
-        later = [other.time for other in self.stage.acts if other.time > act.time]
-        end = min(later, default=float("inf"))
+        end = self._next(act)
         made, lost = set[int](), 0
         for step in (step for step in self.steps if step.rank == 0):
             lost += step.position in made and act.time < step.time <= end
             made.add(step.position)
         return lost
+
+    def _next(self, act: Act) -> float:
+        """When the next fault came."""
+        return min((other.time for other in self.stage.acts if other.time > act.time), default=float("inf"))
 
     def seconds_away(self, act: Act) -> tuple[float, float]:
         """From the fault to the first step of a process that had made none before it, and our own code's part of it.
@@ -235,7 +243,7 @@ class Verdict:
         """
         known = {step.process for step in self.steps if step.time <= act.time}
         first = next((step for step in self.steps if step.process not in known), None)
-        if first is None:
+        if first is None or first.time > self._next(act):
             return 0.0, 0.0
         return first.time - act.time, first.time - steps.called(self.stage.log, first.process)
 

@@ -26,6 +26,7 @@ import torch
 
 from tests.faults import objectstore, stage, steps
 from tests.faults.stage import COUNTS, RayStage, SoloStage, Stage, Verdict
+from tests.pipeline.killable_server import Server
 from tests.pipeline.small_datasets import write_dataset
 
 BEGIN, END = "<!-- the table begins -->", "<!-- the table ends -->"
@@ -122,12 +123,17 @@ def drivers(scene: Scene) -> Stage:
     return play
 
 
-def two_nodes(scene: Scene) -> Stage:
-    """A worker on each; the second node goes and comes back, and is then drained like a spot instance."""
+def on_two_nodes(scene: Scene) -> RayStage:
+    """A worker on each."""
     play = RayStage(scene.cluster.address, scene.shards, scene.folder, workers="1:2", resize_every=5)
     play.config = play.config.model_copy(update={"images": 10**6})
     play.start()
     play.goes_on()
+    return play
+
+
+def lost_node(scene: Scene) -> Stage:
+    play = on_two_nodes(scene)
     (lost,) = scene.cluster.worker_nodes
     scene.cluster.remove_node(lost, allow_graceful=False)
     play.struck("loss of one of two nodes (`--workers 1:2`)")
@@ -136,6 +142,14 @@ def two_nodes(scene: Scene) -> Stage:
     play.struck("its return")
     play.until(lambda: steps.read(play.log)[-1].world_size == 2)
     play.goes_on()
+    play.tell(signal.SIGINT)
+    play.ends(130)
+    return play
+
+
+def drained_node(scene: Scene) -> Stage:
+    """Like a spot instance."""
+    play = on_two_nodes(scene)
     (leaving,) = scene.cluster.worker_nodes
     drain = [str(Path(sys.executable).with_name("ray")), "drain-node", "--address", scene.cluster.address]
     drain += ["--node-id", leaving.node_id, "--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "reclaimed"]
@@ -147,6 +161,29 @@ def two_nodes(scene: Scene) -> Stage:
     play.tell(signal.SIGINT)
     play.ends(130)
     return play
+
+
+def store_away(scene: Scene) -> Stage:
+    """Nobody can go on from a checkpoint that is out of reach, so the next workers wait for the store."""
+    with objectstore.behind_a_proxy(scene.folder) as (proxy, settings):
+        server = Server(scene.folder, f"sqlite:///{scene.folder}/mlflow.db")
+        try:
+            address = scene.cluster.address
+            play = RayStage(address, scene.shards, scene.folder, runs="s3://runs/all", tracking=server.address)
+            play.store = settings
+            play.start()
+            play.goes_on()
+            proxy.behave("refuses")
+            play.shows(1000)  # with a checkpoint that cannot be written
+            play.strike(
+                "SIGKILL of a worker while the object store refuses connections, for a minute", signal.SIGKILL, 1
+            )
+            time.sleep(MINUTE)
+            proxy.behave("well")
+            play.ends()
+            return brought_home(play)
+        finally:
+            server.close()
 
 
 # ---- without Ray: what concerns the checkpoints alone
@@ -210,9 +247,9 @@ def disk_full(scene: Scene) -> Stage:
 
 
 def object_store(scene: Scene) -> Stage:
-    with objectstore.behind_a_proxy(scene.folder) as (proxy, connect):
+    with objectstore.behind_a_proxy(scene.folder) as (proxy, settings):
         play = SoloStage(scene.shards, scene.folder, pause=0.2, runs="s3://runs/all")
-        play.connect = connect
+        play.store = settings
         play.start()
         for manners, fault in (
             ("refuses", "object store refuses connections for a minute"),
@@ -225,23 +262,30 @@ def object_store(scene: Scene) -> Stage:
             time.sleep(MINUTE)
             proxy.behave("well")
         play.ends()
-        objectstore.download(play.run_folder, scene.folder / "kept" / "run")
-        play.launch = play.launch.model_copy(update={"runs": str(scene.folder / "kept")})
-        play.connect = lambda: None
-        return play
+        return brought_home(play)
+
+
+def brought_home(play: Stage) -> Stage:
+    """The play with its run on this disk, since its object store goes away."""
+    kept = play.folder / "kept"
+    objectstore.download(play.run_folder, kept / play.launch.name)
+    play.launch, play.store = play.launch.model_copy(update={"runs": str(kept)}), None
+    return play
 
 
 PLAYS: dict[str, Callable[[Scene], Stage]] = {
     "quiet": quiet,
     "workers": workers,
     "drivers": drivers,
-    "two-nodes": two_nodes,
+    "lost-node": lost_node,
+    "drained-node": drained_node,
     "solo-quiet": solo_quiet,
     "damaged": damaged,
     "disk-full": disk_full,
     "object-store": object_store,
+    "store-away": store_away,
 }
-WITH_RAY = ("quiet", "workers", "drivers", "two-nodes")
+WITH_RAY = ("quiet", "workers", "drivers", "lost-node", "drained-node", "store-away")
 
 
 def perform(name: str, folder: Path) -> list[Row]:

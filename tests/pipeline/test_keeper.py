@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+from s3fs import S3FileSystem
 
 from pipeline import checkpoint, runs
 from pipeline.checkpoint import Snapshot
@@ -80,8 +81,8 @@ def test_a_checkpoint_that_cannot_be_written_is_said_and_the_next_one_is_written
 def test_training_goes_on_while_the_object_store_is_away_and_the_checkpoint_is_there_once_it_is_back(
     tmp_path: Path,
 ) -> None:
-    with objectstore.behind_a_proxy(tmp_path) as (proxy, connect):
-        folder = Folder("s3://runs/all/one", connect())
+    with objectstore.behind_a_proxy(tmp_path) as (proxy, settings):
+        folder = Folder("s3://runs/all/one", S3FileSystem(**settings))
         keeper = Keeper(folder, keep=1)
         keeper.save(snapshot(1, 1.0))
         keeper.wait()
