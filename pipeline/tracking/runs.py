@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ from sharding.stores import Folder
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+log = logging.getLogger(__name__)
 DRIVER = "raygan.driver"
 PARENT = "mlflow.parentRunId"
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens the pages for training, not those for agents
@@ -119,12 +121,13 @@ def end_run(
     except Exception:
         if spool is None:
             raise
-        kept = Spool.beside(Path(spool).resolve(), uri, run_id)
-        kept.append(record)
-        if home is not None:
-            with contextlib.suppress(OSError):
-                copy(kept, home)
-        kept.close()
+        try:
+            with contextlib.closing(Spool.beside(Path(spool).resolve(), uri, run_id)) as kept:
+                kept.append(record)
+                if home is not None:
+                    copy(kept, home)
+        except OSError as error:  # a disk is full, or a store is away: what ended the run must still be said
+            log.warning("MLflow does not know how run %s ended (%s: %s)", run_id, spool, error)
         return False
     return True
 
