@@ -72,10 +72,10 @@ class Aside:
 
     def end(self) -> Judgement | None:
         """The last one, if it comes in time; else it is given up."""
-        import ray
-
         if self._under_way is None:
             return None
+        import ray
+
         last = self.collect(LAST_SECONDS)
         if last is None:
             ray.cancel(self._under_way, force=True)

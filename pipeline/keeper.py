@@ -42,6 +42,7 @@ class Keeper:
         self._waiting: Snapshot | None = None
         self._writing: Future[None] | None = None
         self._error: RunError | None = None  # of the newest write
+        self._unwritten: Snapshot | None = None  # by that write
 
     def save(self, taken: Snapshot) -> None:
         """Has it written by and by. Raises RunError, nevertheless, if the newest write has failed."""
@@ -60,6 +61,17 @@ class Keeper:
         if (writing := self._writing) is not None:
             writing.result()
         self._raise()
+
+    def insist(self) -> None:
+        """Tries for PATIENCE to write the newest once more, which could not be written. Raises RunError."""
+        if self._unwritten is not None:
+            trying = Retrying(
+                retry=retry_if_exception_type(RunError),
+                stop=stop_after_delay(PATIENCE),
+                wait=wait_random_exponential(0.5, max=10),
+                reraise=True,
+            )
+            trying(self._write, self._unwritten)
 
     def _raise(self) -> None:
         with self._lock:
@@ -81,7 +93,7 @@ class Keeper:
             except RunError as e:
                 error = e
             with self._lock:
-                self._error = error
+                self._error, self._unwritten = error, taken if error else None
 
     def close(self) -> None:
         """Ends the thread once it has written what it was given."""

@@ -10,7 +10,7 @@ from pipeline.checkpoint import Snapshot
 from pipeline.desk import News
 from pipeline.faces import Faces
 from pipeline.header import in_words
-from pipeline.keeper import Keeper, patiently
+from pipeline.keeper import PATIENCE, Keeper, patiently
 from pipeline.runs import Run
 from sharding.errors import RunError
 from sharding.stores import Folder
@@ -82,12 +82,22 @@ class ClusterSession:
             self.warn(f"{e}; training goes on, and earlier checkpoints are kept", taken.header.position)
 
     def finish(self) -> None:
-        """Waits for the newest checkpoint and a last evaluation. Raises RunError if the first could not be written."""
+        """Waits for the newest checkpoint and a last evaluation. Raises RunError if the first could not be written.
+
+        No later one will make good for it, so it is tried for some minutes: a disk may be given room, a store be back.
+        """
         self._record(self._aside.end())
-        self._keeper.wait()
+        try:
+            self._keeper.wait()
+        except RunError as e:
+            self.warn(f"{e}; it is the last one, and is tried for {PATIENCE / 60:g} minutes more", self._newest)
+            self._keeper.insist()
 
     def close(self, seconds: float) -> None:
         """Ends the threads; waits at most `seconds` for MLflow. What it has not taken, the next session delivers."""
         self._keeper.close()
         if self._writer is not None:
             self._writer.close(seconds)
+            if lost := self._writer.lost:
+                words = f"{lost} write(s) to MLflow are lost: the disk of their spool did not take them"
+                self._post(News(self._newest, {}, words))

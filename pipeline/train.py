@@ -207,8 +207,11 @@ def _ray_worker(job: dict[str, Any]) -> int | str:
         if place.leads:
             _check_shards(run)
         reached = work(run.config, run.launch.shards, place, session, run.launch.cache, **run.launch.copies)
-        session.finish()
         patience = CLOSE_SECONDS
+        try:
+            session.finish()
+        except RunError as e:
+            return str(e)  # workers that start again would train for hours, and come to the same end
         return reached
     except NotFiniteError as e:
         patience = CLOSE_SECONDS

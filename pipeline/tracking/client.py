@@ -5,6 +5,7 @@ MLflow is imported inside functions: its import takes three seconds.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from pathlib import Path
@@ -52,6 +53,8 @@ def client(uri: str) -> MlflowClient:
     before_import()
     from mlflow import MlflowClient
 
+    # It prints a traceback of what it also raises, as when SQLite's disk is full, at each attempt.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return MlflowClient(uri)
 
 

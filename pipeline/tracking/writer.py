@@ -40,8 +40,8 @@ def _never_raises(method: Method) -> Method:
         try:
             method(self, *args, **kwargs)
         except Exception:
-            self._lost += 1
-            log.warning("a write to the tracking spool in %s failed", self._folder, exc_info=self._lost == 1)
+            self.lost += 1
+            log.warning("a write to the tracking spool in %s failed", self._folder, exc_info=self.lost == 1)
 
     return guarded  # type: ignore[return-value]
 
@@ -57,7 +57,7 @@ class Writer:
     def __init__(self, uri: str, run_id: str, spool: Path, home: Folder | None = None) -> None:
         self._spool = Spool.beside(Path(spool).resolve(), uri, run_id)  # the worker that we replace may not be dead yet
         self._folder, self._home = self._spool.folder, home
-        self._lost = 0
+        self.lost = 0  # writes that not even the spool has
         self._position: int | None = None  # the newest
         self._closing = threading.Event()
         self._wanted = threading.Event()  # something was written, or the writer is closed
@@ -114,7 +114,7 @@ class Writer:
             copying = threading.Thread(target=self.copy, daemon=True)
             copying.start()
             copying.join(timeout + GATHER)
-        return self._lost + undelivered(self._folder)
+        return self.lost + undelivered(self._folder)
 
     def _append(self, record: Record) -> None:
         self._spool.append(record | {"time": int(time.time() * 1000)})

@@ -1,6 +1,7 @@
 """What is kept of a run, and what happens to a checkpoint that cannot be written."""
 
 import math
+import threading
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,18 @@ def test_a_checkpoint_that_cannot_be_written_is_said_and_the_next_one_is_written
     keeper.wait()
     keeper.close()
     assert runs.position_of(runs.checkpoints(Folder(str(tmp_path / "run")))[0]) == 2
+
+
+def test_the_last_checkpoint_is_written_once_there_is_room(tmp_path: Path) -> None:
+    keeper = Keeper(Folder(str(tmp_path / "run")), keep=1)
+    (tmp_path / "run").touch()
+    keeper.save(snapshot(1, 1.0))
+    with pytest.raises(RunError):
+        keeper.wait()
+    threading.Timer(1, (tmp_path / "run").unlink).start()
+    keeper.insist()
+    keeper.close()
+    assert runs.position_of(runs.checkpoints(Folder(str(tmp_path / "run")))[0]) == 1
 
 
 @pytest.mark.server

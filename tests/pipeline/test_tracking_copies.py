@@ -7,11 +7,6 @@ import numpy as np
 import pytest
 
 from pipeline import tracking
-from pipeline.checkpoint import Snapshot
-from pipeline.config import Launch, smoke
-from pipeline.header import Header
-from pipeline.runs import Run
-from pipeline.session import ClusterSession
 from pipeline.tracking.afterwards import copy
 from pipeline.tracking.client import client
 from pipeline.tracking.spool import Spool
@@ -57,22 +52,6 @@ def test_flush_delivers_what_lies_with_the_runs_of_a_store_and_can_be_repeated(
     assert [(f.run_id, f.left, f.reason) for f in tracking.flush(runs)] == [(run_id, 0, "")]
     assert positions(mlflow_server, run_id) == [0, 64]
     assert tracking.flush(runs) == []
-
-
-def test_each_checkpoint_takes_along_what_the_server_has_not_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))  # where the node's spools are
-    launch = Launch(name="c", shards="/shards", runs=f"memory://{tmp_path}/runs")
-    run = Run(config=smoke(), launch=launch, data="d", tracking="http://127.0.0.1:9", run_id="0123")
-    session = ClusterSession(run, leads=True, post=lambda news: False)
-    session.metrics({"loss": 1.0}, 64)
-    header = Header(position=64, config=smoke(), size=32, data="d", identity={}, scores={})
-    session.save(Snapshot(header, memoryview(b"state")))
-    session.finish()
-    ((where, run_id, left, _),) = tracking.flush(launch.runs)
-    assert (where.startswith(f"{run.folder}/"), run_id, left) == (True, "0123", 1)
-    session.close(0)
 
 
 def test_an_end_that_comes_late_ends_no_run_that_was_resumed(
