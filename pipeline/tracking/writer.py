@@ -156,7 +156,7 @@ class Writer:
         assert self._home is not None
         try:
             flush_copies(self._home, but=self._spool.id)
-        except OSError as error:
+        except Exception as error:
             log.warning("%s: what earlier workers left there waits (%s)", self._home, error)
 
 
