@@ -3,11 +3,13 @@
     python benchmarks/recipes.py SHARDS OUT [--preset celeba64] [--width 32] [--images 192000] [--seeds 3]
         [--only NAME ...] [--extractor file:PATH] [--count 2000] [--processes 2] [--json]
 
-Each run is one process of one thread, without Ray; OUT keeps its checkpoint and its generated faces (NAME-SEED.npy), so
-the same command goes on where it was stopped. The scores are those of `raygan evaluate` against the training split.
+Each run is one process of one thread, without Ray. OUT keeps its checkpoint and its generated faces (NAME-SEED.npy, and
+NAME-SEED.last.npy of the last weights in place of their average), so the same command does only what is missing. The
+scores are those of `raygan evaluate` against the training split.
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -23,6 +25,7 @@ import numpy as np
 
 from pipeline import checkpoint
 from pipeline.config import PRESETS, Config
+from pipeline.header import Weights
 from pipeline.place import Place
 from pipeline.worker import Session, work
 from sharding.stores import Folder
@@ -30,10 +33,8 @@ from sharding.stores import Folder
 VARIANTS: dict[str, dict[str, Any]] = {
     "as it is": {},
     "radford": {"preset": "radford"},
-    "radford, no averaging": {"preset": "radford", "ema_half_life": 0},
     "article": {"preset": "article"},
     "transposed convolutions": {"generator": {"upsampling": "transposed"}},
-    "no averaging": {"ema_half_life": 0},
     "no penalty": {"r1": 0},
     "no flips": {"flip": False},
     "linear decay": {"decay": "linear"},
@@ -48,6 +49,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "DiffAugment": {"augment": ("colour", "translation", "cutout")},
     "fp32": {"precision": "fp32"},
 }
+KINDS: tuple[Weights, ...] = ("average", "last")  # the last weights are those of the same run without an average
 
 
 def configured(preset: str, change: dict[str, Any], arguments: argparse.Namespace, seed: int) -> Config:
@@ -92,10 +94,20 @@ def run_one(arguments: argparse.Namespace) -> None:
     config = configured(arguments.preset, VARIANTS[arguments.one], arguments, arguments.seed)
     session, start = Quiet(Path(arguments.out) / file_name(arguments.one, arguments.seed)), time.monotonic()
     work(config, arguments.shards, Place(), session)
-    images = checkpoint.load_faces(session.folder).draw(0, arguments.count).permute(0, 2, 3, 1).numpy()
+    draw(arguments, session.folder)
     report = {"images_per_second": statistics.median(session.paces), "seconds": time.monotonic() - start}
     session.folder.with_suffix(".json").write_text(json.dumps(report))
-    np.save(session.folder.with_suffix(".npy"), images)
+
+
+def draw(arguments: argparse.Namespace, folder: Path) -> None:
+    """Leaves the faces of the last weights, then those of their average, which say that the run is done."""
+    for weights in reversed(KINDS):
+        images = checkpoint.load_faces(folder, weights=weights).draw(0, arguments.count)
+        np.save(faces_file(folder, weights), images.permute(0, 2, 3, 1).numpy())
+
+
+def faces_file(folder: Path, weights: Weights) -> Path:
+    return folder.with_suffix(".npy" if weights == "average" else ".last.npy")
 
 
 def start(arguments: argparse.Namespace, name: str, seed: int) -> None:
@@ -105,11 +117,11 @@ def start(arguments: argparse.Namespace, name: str, seed: int) -> None:
     subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
-def scores(arguments: argparse.Namespace, name: str) -> Iterator[dict[str, float]]:
+def scores(arguments: argparse.Namespace, name: str, weights: Weights) -> Iterator[dict[str, float]]:
     from pipeline.evaluation.report import judge
 
     for seed in range(arguments.seeds):
-        images = str(Path(arguments.out) / f"{file_name(name, seed)}.npy")
+        images = str(faces_file(Path(arguments.out) / file_name(name, seed), weights))
         report = judge(images, arguments.shards, "train", extractor=arguments.extractor, count=arguments.count)
         yield report.scores
 
@@ -139,13 +151,16 @@ def main() -> None:
     with ThreadPoolExecutor(arguments.processes) as pool:
         list(pool.map(lambda job: start(arguments, *job), jobs))
 
-    print(f"{arguments.images:,} images, width {arguments.width}, {arguments.count:,} faces judged by their averages")
+    print(
+        f"{arguments.images:,} images, width {arguments.width}, {arguments.count:,} faces of the average, or the last"
+    )
     medians: dict[str, dict[str, float]] = {}
-    for name in arguments.only:
-        found = list(scores(arguments, name))
-        medians[name] = {key: statistics.median(values[key] for values in found) for key in found[0]}
+    for name, weights in itertools.product(arguments.only, KINDS):
+        found = list(scores(arguments, name, weights))
+        row = name if weights == "average" else f"{name}: {weights}"
+        medians[row] = {key: statistics.median(values[key] for values in found) for key in found[0]}
         each = "   ".join(f"{key} " + " ".join(f"{values[key]:.4g}" for values in found) for key in found[0])
-        print(f"{name:26}{each}")
+        print(f"{row:32}{each}")
     if arguments.json:
         print(json.dumps(medians))
 

@@ -7,6 +7,7 @@ from cyclopts import App, Parameter
 
 from jobs import defaults
 from jobs.progress import console
+from pipeline.header import Weights
 
 app = App(
     name="raygan",
@@ -20,6 +21,7 @@ app = App(
 
 Runs = Annotated[str, Parameter(help="Folder of all runs, or its URL in an object store.")]
 Which = Annotated[Literal["best", "newest"], Parameter(help="Of a run's checkpoints; best: with the lowest score.")]
+Drawing = Annotated[Weights, Parameter(name="--weights", help="Of the generator: their moving average, or the last.")]
 Device = Annotated[Literal["cpu", "cuda"], Parameter(help="Where the networks run.")]
 Split = Literal["train", "valid", "test"]
 

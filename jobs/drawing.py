@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipeline.checkpoint import load_faces
 from pipeline.faces import BATCH, grid
-from pipeline.header import read_header
+from pipeline.header import Weights, read_header
 from sharding.errors import UserError
 from sharding.stores import Folder
 
@@ -25,6 +25,7 @@ def draw(
     device: Literal["cpu", "cuda"],
     advance: Callable[[int], None],
     attributes: tuple[str, ...] = (),
+    weights: Weights = "average",
 ) -> None:
     """Writes `count` faces to `out`; its suffix says in which form. Raises UserError.
 
@@ -35,7 +36,7 @@ def draw(
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no GPU on this machine; leave it out")
     wanted = _wanted(attributes, read_header(checkpoint).config.attributes)
-    faces = load_faces(checkpoint, torch.device(device), seed)
+    faces = load_faces(checkpoint, torch.device(device), seed, weights)
     faces.wanted = wanted
 
     def batches() -> Iterator[torch.Tensor]:

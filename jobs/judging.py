@@ -14,12 +14,13 @@ from pipeline.checkpoint import load_faces
 from pipeline.evaluation.extractors import anywhere
 from pipeline.evaluation.ranks import OthersFailedError
 from pipeline.evaluation.report import Report, judge
-from pipeline.header import HEADER
+from pipeline.header import HEADER, Weights
 from pipeline.noise import Purpose
 from sharding.errors import RunError, UserError
 from sharding.stores import Folder
 
 IMAGES_DRAWN = 5_000
+GENERATORS: dict[Weights, str] = {"average": "ema", "last": "last"}  # as identities call them
 
 
 class Question(BaseModel):
@@ -35,6 +36,7 @@ class Question(BaseModel):
     metrics: tuple[str, ...]
     count: int | None
     resamples: int
+    weights: Weights
 
     @classmethod
     def about(
@@ -48,6 +50,7 @@ class Question(BaseModel):
         resamples: int,
         runs: str,
         which: records.Which = "best",
+        weights: Weights = "average",
     ) -> "Question":
         """`source`: a run's name, a checkpoint's folder, a folder of images or an .npy file. Raises UserError."""
         path = Path(source)
@@ -67,11 +70,12 @@ class Question(BaseModel):
             metrics=metrics,
             count=count,
             resamples=resamples,
+            weights=weights,
         )
 
     def answer(self, device: torch.device, told: Callable[[int, int], None] = lambda drawn, count: None) -> Report:
         """The report. Where torch.distributed is initialised every rank calls this, and they share the work."""
-        faces = load_faces(self.source, device) if self.drawn else None
+        faces = load_faces(self.source, device, weights=self.weights) if self.drawn else None
         return judge(
             self.source if faces is None else lambda first, n: faces.draw(first, n, Purpose.EVALUATION),
             self.real,
@@ -81,7 +85,7 @@ class Question(BaseModel):
             count=self.count,
             resamples=self.resamples,
             device=str(device),
-            generator="ema" if self.drawn else None,
+            generator=GENERATORS[self.weights] if self.drawn else None,
             progress=told,
         )
 

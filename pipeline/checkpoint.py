@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from pipeline.adversarial import Adversaries
 from pipeline.averaging import averaged, recalibrate
 from pipeline.faces import Faces
-from pipeline.header import HEADER, Header, read_header
+from pipeline.header import HEADER, Header, Weights, read_header
 from pipeline.networks import build
 from sharding.errors import RunError
 from sharding.stores import Folder
@@ -64,14 +65,25 @@ def restore(folder: str | Path | Folder, adversaries: Adversaries) -> Header:
     return header
 
 
-def load_faces(folder: str | Path | Folder, device: torch.device | None = None, seed: int = 0) -> Faces:
-    """The averaged generator of a checkpoint, ready to draw (on the CPU by default)."""
+def load_faces(
+    folder: str | Path | Folder, device: torch.device | None = None, seed: int = 0, weights: Weights = "average"
+) -> Faces:
+    """The generator of a checkpoint, ready to draw (on the CPU by default).
+
+    The statistics of its batch norm are computed anew, whichever weights are asked for.
+    """
     folder = _folder(folder)
     header, device = read_header(folder), device or torch.device("cpu")
     config = header.config
-    average = averaged(build.generator(config, header.size), config.batch, half_life=0)
-    average.load_state_dict(_state(folder, device)["average"])
-    generator = average.module.to(device).to(memory_format=torch.channels_last)
+    generator: nn.Module = build.generator(config, header.size)
+    state = _state(folder, device)
+    if weights == "average":
+        average = averaged(generator, config.batch, half_life=0)
+        average.load_state_dict(state["average"])
+        generator = average.module
+    else:
+        generator.load_state_dict(state["generator"])
+    generator = generator.to(device).to(memory_format=torch.channels_last)
     recalibrate(generator, config.latent_dimensions, device)
     return Faces(generator, config.latent_dimensions, device, seed)
 

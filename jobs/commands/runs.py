@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import App, Parameter, validators
 
 from jobs import defaults
-from jobs.app import Device, Runs, Split, Which, app, say
+from jobs.app import Device, Drawing, Runs, Split, Which, app, say
 from jobs.progress import progress
 from pipeline import runs as records
 from pipeline.config import Config, Launch
@@ -67,6 +67,7 @@ def generate(
     ] = "",
     runs: Runs = "runs",
     checkpoint: Which = "best",
+    weights: Drawing = "average",
     device: Device = "cpu",
 ) -> None:
     """Draw new faces with a trained generator.
@@ -83,7 +84,7 @@ def generate(
     found = records.find_checkpoint(runs, source, checkpoint)
     with progress("drawing faces") as advance:
         wanted = tuple(filter(None, attributes.split(",")))
-        draw(found, out, count, seed, device, lambda done: advance(done, count, ""), wanted)
+        draw(found, out, count, seed, device, lambda done: advance(done, count, ""), wanted, weights)
     say(f"{count:,} faces from {found.name} of {source} in {out}")
 
 
@@ -111,6 +112,7 @@ def evaluate(
     ] = None,
     runs: Runs = "runs",
     checkpoint: Which = "best",
+    weights: Drawing = "average",
     device: Device = "cpu",
     json: Annotated[Path | None, Parameter(help="File for the report.")] = None,
 ) -> None:
@@ -127,7 +129,7 @@ def evaluate(
 
     other = Report.load(against) if against else None
     question = Question.about(
-        source, real, split, extractor, tuple(metric.split(",")), count, resamples, runs, checkpoint
+        source, real, split, extractor, tuple(metric.split(",")), count, resamples, runs, checkpoint, weights
     )
     report = judge(question, device, workers, runs)
     print("\n".join(report.lines()))

@@ -8,7 +8,7 @@ from pipeline.adversarial import Adversaries
 from pipeline.averaging import recalibrate
 from pipeline.config import smoke
 from pipeline.faces import Faces
-from pipeline.header import read_header
+from pipeline.header import Weights, read_header
 from pipeline.place import Place
 from sharding.errors import RunError, UserError
 from sharding.stores import Folder
@@ -17,7 +17,8 @@ from sharding.stores import Folder
 @pytest.fixture
 def saved(tmp_path: Path) -> tuple[Path, Adversaries]:
     adversaries = Adversaries(smoke(), 32, Place())
-    adversaries.step(torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8), 0)
+    for position in (0, 16):  # the first average is the generator itself
+        adversaries.step(torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8), position)
     taken = checkpoint.snapshot(
         adversaries, 16, data="d1", identity={"extractor": "randconv"}, scores={"fd_randconv": 2.5}
     )
@@ -39,11 +40,16 @@ def test_restoring_gives_every_tensor_back(saved: tuple[Path, Adversaries]) -> N
         torch.testing.assert_close(after.state_dict()[name], part, rtol=0, atol=0)
 
 
-def test_the_generator_alone_draws_what_the_trained_one_draws(saved: tuple[Path, Adversaries]) -> None:
+def test_the_generator_alone_draws_what_the_trained_one_or_its_average_draws(saved: tuple[Path, Adversaries]) -> None:
     folder, before = saved
-    recalibrate(before.average, smoke().latent, torch.device("cpu"))
-    expected = Faces(before.average, smoke().latent, torch.device("cpu"), seed=3).draw(0, 4)
-    assert torch.equal(checkpoint.load_faces(folder, torch.device("cpu"), seed=3).draw(0, 4), expected)
+    drawn = {}
+    generators: dict[Weights, torch.nn.Module] = {"average": before.average, "last": before.generator}
+    for weights, generator in generators.items():
+        recalibrate(generator, smoke().latent, torch.device("cpu"))
+        expected = Faces(generator, smoke().latent, torch.device("cpu"), seed=3).draw(0, 4)
+        drawn[weights] = checkpoint.load_faces(folder, seed=3, weights=weights).draw(0, 4)
+        assert torch.equal(drawn[weights], expected)
+    assert not torch.equal(drawn["average"], drawn["last"])
 
 
 def test_a_header_that_was_changed_is_refused_although_it_reads_well(saved: tuple[Path, Adversaries]) -> None:
