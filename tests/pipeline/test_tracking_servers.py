@@ -1,10 +1,5 @@
 """Servers as they are: killed and restarted under a run, or PostgreSQL with many writers at once."""
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +12,7 @@ from pipeline import tracking
 from pipeline.tracking import writer as writing
 from pipeline.tracking.client import client
 from sharding.errors import UserError
-from tests.conftest import free_port
+from tests import postgresql
 from tests.pipeline.killable_server import ADMIN, Server
 
 FACE = np.zeros((16, 16, 3), np.uint8)
@@ -85,28 +80,12 @@ def test_a_server_with_a_login_takes_the_credentials_of_the_environment_and_noth
 
 @pytest.fixture
 def postgres() -> Iterator[str]:
-    """The address of a new PostgreSQL database, removed afterwards."""
-    found = shutil.which("initdb") or max(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")), default=None)
-    if "CI" not in os.environ:
-        pytest.importorskip("psycopg")
-        if found is None:
-            pytest.skip("PostgreSQL is not installed")
-    assert found is not None, "PostgreSQL is not installed: apt-get install postgresql"
-    owner = {"user": "postgres"} if os.geteuid() == 0 else {}  # PostgreSQL refuses to run as root
-
-    def control(program: str, *arguments: str) -> None:
-        command = [str(Path(found).with_name(program)), "-D", data, *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", **owner)  # type: ignore[call-overload]
-
-    with tempfile.TemporaryDirectory(prefix="raygan-postgres-") as data:
-        if owner:
-            os.chown(data, pwd.getpwnam("postgres").pw_uid, -1)
-        port = free_port()
-        control("initdb", "-U", "raygan", "--auth=trust", "--no-sync")
-        settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-        control("pg_ctl", "-w", "-l", f"{data}/log", "-o", settings, "start")
-        yield f"postgresql://raygan@127.0.0.1:{port}/postgres"
-        control("pg_ctl", "-m", "immediate", "stop")
+    """The address of a new PostgreSQL database."""
+    initdb = postgresql.installed()
+    if initdb is None:
+        pytest.skip("PostgreSQL is not installed")
+    with postgresql.database(initdb) as address:
+        yield address
 
 
 @pytest.mark.server
