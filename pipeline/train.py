@@ -97,12 +97,12 @@ def _end(run: Run, status: tracking.Status, reason: str) -> None:
 
 def _created(config: Config, launch: Launch, command: str) -> Run:
     manifest = plan(config, launch)
-    if runs.exists(launch.runs, launch.name):
-        raise UserError(
-            f"--name {launch.name}: that run exists in {launch.runs}; "
-            f"continue it with --resume {launch.name} or choose another name"
-        )
     try:
+        if runs.exists(launch.runs, launch.name):
+            raise UserError(
+                f"--name {launch.name}: that run exists in {launch.runs}; "
+                f"continue it with --resume {launch.name} or choose another name"
+            )
         uri, run_id = recording.begin(config, launch, manifest, command)
         run = Run(config=config, launch=launch, data=manifest.digest, tracking=uri, run_id=run_id)
         run.save()
