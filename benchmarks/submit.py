@@ -5,7 +5,8 @@
 On a cluster of a head and one node on this machine, three commands in turn:
 
 - bare: `ray job submit` of a script that imports torch, until its first line is on the client's screen;
-- Ray Train: the same of a script whose one TorchTrainer worker takes a step of torch, until it has;
+- Ray Train: the same of a script whose one TorchTrainer worker takes a step of Adam, until it has (torch
+  imports its compiler for the first optimizer);
 - raygan: `raygan submit -- train` with one worker, until rank 0 has written the losses of its first step.
 
 Nothing is kept warm between them but the disk cache and the cluster. The median round of each is compared.
@@ -36,7 +37,9 @@ from ray.train.torch import TorchTrainer
 def loop(config):
     import pathlib, torch
     layer = torch.nn.Linear(8, 1)
+    optimizer = torch.optim.Adam(layer.parameters())
     layer(torch.ones(4, 8)).sum().backward()
+    optimizer.step()
     pathlib.Path(config["done"]).touch()
 
 config, one, run = {"done": sys.argv[1]}, ScalingConfig(num_workers=1), RunConfig(storage_path=sys.argv[2])
