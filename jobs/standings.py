@@ -10,14 +10,17 @@ from rich.table import Table
 
 from jobs.progress import LOG_SECONDS, console
 from pipeline.tuning.conductor import Conductor, Standing
-from pipeline.tuning.plots import short
+from pipeline.tuning.space import short
 
-ROWS = 20  # of the live table; all running trials are shown, and of the others the best
+ROWS = 20  # of the live table, where the screen is high enough
+AROUND = 6  # lines of the screen that are not rows: headings, the summary, what was said last
 STYLES = {"running": "bold", "finished": "green", "stopped": "dim", "failed": "red", "interrupted": "yellow"}
+
+Show = Callable[[Conductor], None]
 
 
 @contextmanager
-def shown() -> Iterator[Callable[[Conductor], None]]:
+def shown() -> Iterator[Show]:
     """On a terminal a table that stays in place, in a log a line per running trial now and then."""
     said = 0
 
@@ -27,71 +30,103 @@ def shown() -> Iterator[Callable[[Conductor], None]]:
             console.print(text, style="yellow", markup=False, soft_wrap=True)
         said = len(conductor.words)
 
-    def say(words: str) -> None:
-        console.print(words, markup=False, soft_wrap=True)
+    if not console.is_terminal:
+        log = Log()
 
-    if console.is_terminal:
-        with Live(console=console, refresh_per_second=2, transient=False) as live:
+        def write(conductor: Conductor) -> None:
+            say_new(conductor)
+            log.update(conductor)
 
-            def update(conductor: Conductor) -> None:
-                say_new(conductor)
-                live.update(table(conductor))
-
-            yield update
+        yield write
         return
 
-    looked = time.monotonic()
-    ended: set[str] = set()
+    with Live(console=console, refresh_per_second=2) as live:
 
-    def log(conductor: Conductor) -> None:
-        nonlocal looked
-        say_new(conductor)
-        standings = list(conductor.standings.values())
-        due = time.monotonic() - looked >= LOG_SECONDS
-        for standing in standings:
-            if (standing.state == "running" and due) or (standing.state != "running" and standing.name not in ended):
-                say("  ".join(_cells(conductor, standing)))
-            if standing.state != "running":
-                ended.add(standing.name)
+        def update(conductor: Conductor) -> None:
+            say_new(conductor)
+            live.update(table(conductor, max(1, min(ROWS, console.height - AROUND))))
+
+        yield update
+
+
+class Log:
+    """Lines in place of a table: of trials that run every LOG_SECONDS, of the others when they end."""
+
+    def __init__(self) -> None:
+        self._looked = time.monotonic()
+        self._ended: set[str] = set()
+
+    def update(self, conductor: Conductor) -> None:
+        due = time.monotonic() - self._looked >= LOG_SECONDS
+        for standing in list(conductor.standings.values()):
+            running = standing.state == "running"
+            if due if running else standing.name not in self._ended:
+                self._say(line(conductor, standing))
+            if not running:
+                self._ended.add(standing.name)
         if due:
-            looked = time.monotonic()
-            say(_summary(conductor))
+            self._looked = time.monotonic()
+            self._say(summary(conductor))
 
-    yield log
+    def _say(self, words: str) -> None:
+        console.print(words, markup=False, soft_wrap=True)
 
 
-def table(conductor: Conductor) -> Group:
-    """Every running trial, and of the others the best."""
-    standings = list(conductor.standings.values())
+def table(conductor: Conductor, height: int = ROWS) -> Group:
+    """The running trials, and of the others the best, in at most `height` rows."""
+    search, standings = conductor.search, list(conductor.standings.values())
     running = [standing for standing in standings if standing.state == "running"]
     others = sorted(
         (standing for standing in standings if standing.state != "running"),
         key=lambda standing: (standing.state != "finished", -standing.position, standing.score or 0.0),
     )
-    rows = Table(box=None, padding=(0, 1))
-    for heading in ("trial", "state", conductor.search.options.score, "rung", "images", "images/s", "left", "values"):
-        rows.add_column(heading, no_wrap=heading != "values")
-    for standing in [*running, *others][: max(ROWS, len(running))]:
-        rows.add_row(*_cells(conductor, standing), style=STYLES[standing.state])
-    return Group(_summary(conductor), rows)
+    rows = Table(box=None, pad_edge=False, collapse_padding=True)  # three fields fit on a screen of 80 columns
+    headings = ("state", search.options.score, *(["rung"] if search.rungs else []), "done", "images/s", "left")
+    fields = list(search.space)
+    for heading in ("trial", *headings):
+        rows.add_column(heading, no_wrap=True, justify="left" if heading in ("trial", "state") else "right")
+    for field in fields:
+        rows.add_column(field.replace(".", "\n"), justify="right", overflow="fold")
+    for standing in [*running, *others][:height]:
+        cells, values = _cells(conductor, standing), standing.values
+        rows.add_row(
+            standing.name,
+            *(cells.get(heading, "") for heading in headings),
+            *(short(values[field]) for field in fields),
+            style=STYLES[standing.state],
+        )
+    return Group(summary(conductor), rows)
 
 
-def _cells(conductor: Conductor, standing: Standing) -> list[str]:
-    images, pace = conductor.search.config.images, standing.images_per_second
-    left = (images - standing.position) / pace if pace and standing.state == "running" else None
-    return [
-        standing.name,
-        standing.state,
-        "-" if standing.score is None else f"{standing.score:.4g}",
-        f"rung {standing.rung}",
-        f"{standing.position:,}/{images:,}",
-        f"{pace:.0f}/s" if pace else "-",
-        "-" if left is None else f"{left / 60:.0f} min" if left >= 60 else f"{left:.0f} s",
-        " ".join(f"{field}={short(value)}" for field, value in standing.values.items()),
-    ]
+def line(conductor: Conductor, standing: Standing) -> str:
+    """A trial in words."""
+    cells = _cells(conductor, standing)
+    state = cells.pop("state")
+    words = {"done": "{} done", "images/s": "{} images/s", "left": "{} left"}
+    told = ", ".join(words.get(heading, f"{heading} {{}}").format(cell) for heading, cell in cells.items())
+    values = " ".join(f"{field}={short(value)}" for field, value in standing.values.items())
+    return f"trial {standing.name} {state}: {told}; {values}"
 
 
-def _summary(conductor: Conductor) -> str:
+def summary(conductor: Conductor) -> str:
     states = [standing.state for standing in conductor.standings.values()]
     counts = ", ".join(f"{states.count(state)} {state}" for state in STYLES if state in states)
-    return f"search {conductor.search.name}: {counts or 'starting'}, of {conductor.search.count} trials"
+    return f"search {conductor.search.name}: {counts or 'starting'}, of {conductor.total} trials"
+
+
+def _cells(conductor: Conductor, standing: Standing) -> dict[str, str]:
+    """What is known, by its heading."""
+    search, pace = conductor.search, standing.images_per_second
+    images = search.config.images
+    cells: dict[str, str] = {"state": standing.state}
+    if standing.score is not None:
+        cells[search.options.score] = f"{standing.score:.4g}"
+    if search.rungs:
+        cells["rung"] = f"{standing.rung}/{search.rungs.passed(images - 1)}"
+    cells["done"] = f"{standing.position / images:.0%}"
+    if pace:
+        cells["images/s"] = f"{pace:,.0f}"
+    if pace and standing.state == "running":
+        left = (images - standing.position) / pace
+        cells["left"] = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
+    return cells

@@ -15,9 +15,8 @@ from pipeline.config import Config, Launch
 from pipeline.train import plan
 from pipeline.tuning import search as searches
 from pipeline.tuning.findings import Findings
-from pipeline.tuning.plots import short
 from pipeline.tuning.search import Options, Search
-from pipeline.tuning.space import DEFAULT, Space, parse, words
+from pipeline.tuning.space import DEFAULT, Space, parse, short, words
 from sharding.errors import UserError
 
 CHANGEABLE = {"trials", "finalists", "seeds", "concurrent"}  # when a search is resumed
@@ -27,8 +26,9 @@ def planned(
     resume: str | None, vary: Sequence[str], space: Path | None, options: Options, launch: Launch, config: Config
 ) -> Search:
     """The search that the command line asks for, new or resumed. Raises UserError."""
+    asked = _space_of(vary, space)
     if resume:
-        return _resumed(searches.load(launch.runs, resume), bool(vary or space), options, launch, config)
+        return _resumed(searches.load(launch.runs, resume), asked, options, launch, config)
     launch = Launch.model_validate(launch.model_dump()).resolved(f"tune-{config.preset}")
     manifest = plan(config, launch)
     if searches.exists(launch.runs, launch.name) or runs.exists(launch.runs, launch.name):
@@ -36,13 +36,13 @@ def planned(
             f"--name {launch.name}: there is one of that name in {launch.runs}; "
             f"go on with --resume {launch.name} or choose another name"
         )
-    return searches.plan(config, launch, _space_of(vary, space), options, manifest.digest)
+    return searches.plan(config, launch, asked or DEFAULT, options, manifest.digest)
 
 
-def _resumed(before: Search, varied: bool, options: Options, launch: Launch, config: Config) -> Search:
+def _resumed(before: Search, space: Space | None, options: Options, launch: Launch, config: Config) -> Search:
     kept = before.options.model_dump(exclude=CHANGEABLE)
     changed = [f"--{name.replace('_', '-')}" for name, value in kept.items() if getattr(options, name) != value]
-    changed += ["--vary"] if varied else []
+    changed += ["--vary"] if space not in (None, before.space) else []
     changed += ["a setting of the trials"] if config != before.config else []
     if changed:
         raise UserError(f"{changed[0]}: search {before.name} keeps what it was started with; leave it out")
@@ -52,14 +52,14 @@ def _resumed(before: Search, varied: bool, options: Options, launch: Launch, con
     return before.model_copy(update={"options": options, "launch": launch})
 
 
-def _space_of(vary: Sequence[str], file: Path | None) -> Space:
+def _space_of(vary: Sequence[str], file: Path | None) -> Space | None:
     given: dict[str, Any] = {} if file is None else read_mapping(file, "--space")
     for text in vary:
         field, equals, values = text.partition("=")
         if not equals:
             raise UserError(f"--vary {text}: give FIELD=LOW:HIGH or FIELD=VALUE,VALUE")
         given[field.replace("-", "_")] = values
-    return parse(given) if given else DEFAULT
+    return parse(given) if given else None
 
 
 def describe(search: Search) -> str:

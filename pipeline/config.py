@@ -60,6 +60,9 @@ class Evaluation(Knobs):
     """When and how the generator is scored."""
 
     every: int = Field(50_000, gt=0, description="Images between evaluations: a face grid and the scores.")
+    growth: int = Field(
+        1, ge=1, description="Above 1, each evaluation comes at so many times the images of the one before."
+    )
     count: int = Field(5_000, ge=2, description="Generated images scored at each evaluation.")
     final_count: int | None = Field(None, ge=2, description="Generated images scored at the end. [default: count]")
     place: Literal["workers", "aside"] = Field(
@@ -67,6 +70,15 @@ class Evaluation(Knobs):
     )
     split: Literal["train", "valid", "test"] = Field("train", description="The real images they are compared with.")
     extractor: str = Field("randconv", description="What gives the features that are compared: randconv or inception.")
+
+    def due(self, before: int, after: int) -> bool:
+        """Whether one lies in (before, after], in images."""
+        if self.growth == 1:
+            return before // self.every != after // self.every
+        at = self.every
+        while at <= before:
+            at *= self.growth
+        return at <= after
 
 
 class Checkpoints(Knobs):

@@ -108,7 +108,7 @@ def work(
             before, position = position, position + config.batch
             ends = position >= config.images
             saves = ends or _passed(config.checkpoints.every, before, position)
-            judges = ends or _passed(config.evaluation.every, before, position)
+            judges = ends or config.evaluation.due(before, position)
             logs = saves or judges or _passed(config.log_every, before, position)
             scores: dict[str, float] = {}
 

@@ -143,6 +143,11 @@ class Conductor:
 
     # ---- what the driver tells and asks
 
+    @property
+    def total(self) -> int:
+        """Trials, with the finals once they are known."""
+        return self.ledger.count + (self.finals.count if self.finals else 0)
+
     def heard(self, post: TrialNews) -> None:
         """News of a trial, as the board has it."""
         if (standing := self.standings.get(post.trial)) is None:
@@ -190,7 +195,8 @@ class Conductor:
 
     def _standing(self, entry: Entry) -> Standing:
         rung = self.search.rungs.passed(entry.position) if self.search.rungs else 0
-        return Standing(name_of(entry.number), entry.values, entry.state, entry.position, score=entry.score, rung=rung)
+        state = "interrupted" if entry.state == "running" else entry.state  # until it is handed out again
+        return Standing(name_of(entry.number), entry.values, state, entry.position, score=entry.score, rung=rung)
 
     def _interrupted(self, running: _Running) -> None:
         running.standing.state = "interrupted"

@@ -10,7 +10,7 @@ from pipeline.tuning import plots, ranking, recording
 from pipeline.tuning.ledger import Entry, Ledger, axes, importances
 from pipeline.tuning.ranking import Row
 from pipeline.tuning.search import Search
-from pipeline.tuning.space import overlay
+from pipeline.tuning.space import overlay, short
 from sharding.errors import RunError
 
 BEST, RANKING = "best.yaml", "ranking.csv"
@@ -68,7 +68,7 @@ def _note(search: Search, rows: list[Row], importance: dict[str, float], at: int
     table = [head, "|" + "---|" * (len(fields) + 3)]
     for row in rows[:5]:
         score = "" if row.score is None else f"{row.score:.5g}" + ("" if row.spread is None else f" ± {row.spread:.2g}")
-        values = " | ".join(plots.short(row.values[field]) for field in fields)
+        values = " | ".join(short(row.values[field]) for field in fields)
         table.append(f"| {row.trial:04d} | {values} | {score} | {row.seeds} |")
     shares = ", ".join(f"{field} {share:.0%}" for field, share in importance.items())
     told = [f"**Importance** at {at:,} images: {shares}"] if shares else []

@@ -64,7 +64,7 @@ class Ledger:
         costs: bool = False,
     ) -> None:
         """`costs`: the sampler minimises score and cost together, and no trial is stopped."""
-        self._axes, self._count, self._sampler, self._seed = axes, count, sampler, seed
+        self._axes, self.count, self._sampler, self._seed = axes, count, sampler, seed
         self._study = optuna.create_study(
             study_name=phase,
             storage=JournalStorage(JournalFileBackend(str(journal))),
@@ -95,7 +95,7 @@ class Ledger:
         if self._unfinished:
             return self[self._unfinished.pop(0)]
         asked = len(self.entries())
-        if asked >= self._count:
+        if asked >= self.count:
             return None
         # A sampler per trial, so that a search which is resumed does not draw its first points again.
         self._study.sampler = _sampler(self._sampler, self._seed + asked)

@@ -1,48 +1,62 @@
-"""Pictures of a search: learning rates against each other per balance, score against cost, importance."""
+"""Pictures of a search: scores over two of the fields that varied, score against cost, importance."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from pipeline.tuning.ranking import Row
+from pipeline.tuning.space import short
 
-GENERATOR, DISCRIMINATOR = RATES = ("generator.learning_rate", "discriminator.learning_rate")
+FIRST = ("generator.learning_rate", "discriminator.learning_rate", "balance")  # to be axes of a heat map, if varied
 PANELS = 3  # of a heat map, where the balance takes more values than that
-CELLS = 5  # of a heat map's axis, where a rate takes more values than that
+CELLS = 5  # of a heat map's axis, where a field takes more values than that
+WIDE = 4.0  # an axis whose values differ by more than this factor is logarithmic
 COLOURS = "viridis_r"  # dark is bad, since lower scores are better
 
 
 def heat_maps(rows: Sequence[Row], path: Path) -> list[Path]:
-    """The best last score in each cell of the two learning rates' plane, a panel per balance or range of balances.
-
-    Nothing if a rate was not varied.
+    """The best last score in each cell of two fields' plane: of both learning rates, a panel per balance or range of
+    balances; or of the first two numbers that were varied. Nothing if fewer were.
     """
-    seen = [row for row in rows if row.score is not None and all(rate in row.values for rate in RATES)]
-    if not seen:
+    seen = [row for row in rows if row.score is not None]
+    fields = varied(seen)[:2]
+    if len(fields) < 2:
         return []
-    panels = list(_by_balance(seen))
-    edges = [_edges([row.values[rate] for row in seen]) for rate in RATES]
+    panels = list(_by_balance(seen)) if "balance" not in fields else [("", seen)]
+    cells = [Cells.of([row.values[field] for row in seen]) for field in fields]
     scores = [_score(row) for row in seen]
     colours = Normalize(min(scores), max(scores))
     figure = Figure(figsize=(3.6 * len(panels) + 1.4, 3.8), layout="constrained")
     axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     for axis, (title, some) in zip(axes, panels, strict=True):
-        mesh = axis.pcolormesh(*edges, _best_in_cells(some, edges), norm=colours, cmap=COLOURS)
+        mesh = axis.pcolormesh(
+            *(cell.edges for cell in cells), _best_in_cells(some, fields, cells), norm=colours, cmap=COLOURS
+        )
         for mark, ended in (("o", True), ("v", False)):
             of = [row for row in some if (row.state == "finished") == ended]
-            axis.scatter(*([row.values[rate] for row in of] for rate in RATES), c="black", s=14, marker=mark)
-        axis.set(xscale="log", yscale="log", title=title, xlabel=GENERATOR)
-        for scale in (axis.xaxis, axis.yaxis):
-            scale.set_minor_formatter(NullFormatter())
-    axes[0].set_ylabel(DISCRIMINATOR)
+            axis.scatter(*([row.values[field] for row in of] for field in fields), c="black", s=14, marker=mark)
+        axis.set(xscale=cells[0].scale, yscale=cells[1].scale, title=title, xlabel=fields[0])
+        axis.minorticks_off()
+        axis.set_xticks(cells[0].centres, map(short, cells[0].centres), rotation=30)
+        axis.set_yticks(cells[1].centres, map(short, cells[1].centres))
+    axes[0].set_ylabel(fields[1])
     figure.colorbar(mesh, ax=axes, label="last score; triangles were stopped early")
     figure.savefig(path, dpi=120)
     return [path]
+
+
+def varied(rows: Sequence[Row]) -> list[str]:
+    """The fields that took more than one value, all of them numbers; those that matter most first."""
+    found = []
+    for field in dict.fromkeys([*FIRST, *(rows[0].values if rows else ())]):
+        values = {row.values.get(field) for row in rows}
+        if len(values) > 1 and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+            found.append(field)
+    return found
 
 
 def _by_balance(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
@@ -60,21 +74,32 @@ def _by_balance(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
             yield f"balance {some[0]:.2g} to {some[-1]:.2g}", of
 
 
-def _edges(rates: Sequence[float]) -> np.ndarray:
-    """Of cells of equal width on a logarithmic axis, as many as there are values, or CELLS."""
-    distinct = len(set(rates))
-    low, high = np.log10(min(rates)), np.log10(max(rates))
-    cells = distinct if distinct <= CELLS + 2 else CELLS
-    half = (high - low) / (cells - 1) / 2 if cells > 1 else 0.1
-    return np.logspace(low - half, high + half, cells + 1)
+class Cells(NamedTuple):
+    """What a heat map's axis is divided into: a cell around each value if these are few, else CELLS of equal width."""
+
+    scale: Literal["log", "linear"]
+    centres: list[float]
+    edges: list[float]  # one more
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Cells":
+        log = min(values) > 0 and max(values) > WIDE * min(values)
+        centres = np.unique(np.log10(values) if log else values)
+        if len(centres) > CELLS + 2:
+            centres = np.linspace(centres[0], centres[-1], CELLS)
+        between = (centres[:-1] + centres[1:]) / 2
+        edges = np.array([2 * centres[0] - between[0], *between, 2 * centres[-1] - between[-1]])
+        if log:
+            return cls("log", (10**centres).tolist(), (10**edges).tolist())
+        return cls("linear", centres.tolist(), edges.tolist())
 
 
-def _best_in_cells(rows: Sequence[Row], edges: Sequence[np.ndarray]) -> np.ndarray:
-    """float64 [discriminator's cells, generator's cells]; NaN where no trial was."""
-    best = np.full((len(edges[1]) - 1, len(edges[0]) - 1), np.nan)
+def _best_in_cells(rows: Sequence[Row], fields: Sequence[str], cells: Sequence[Cells]) -> np.ndarray:
+    """float64 [the second field's cells, the first's]; NaN where no trial was."""
+    best = np.full([len(cell.centres) for cell in cells[::-1]], np.nan)
     for row in rows:
         column, line = (
-            int(np.searchsorted(edge, row.values[rate])) - 1 for edge, rate in zip(edges, RATES, strict=True)
+            int(np.searchsorted(cell.edges, row.values[field])) - 1 for field, cell in zip(fields, cells, strict=True)
         )
         best[line, column] = np.fmin(best[line, column], _score(row))
     return best
@@ -111,10 +136,3 @@ def importance(shares: Mapping[str, float], at: int, path: Path) -> list[Path]:
 
 def _score(row: Row) -> float:
     return float("nan") if row.score is None else row.score
-
-
-def short(value: Any) -> str:
-    """A value as tables show it."""
-    if isinstance(value, tuple):
-        return "/".join(map(short, value))
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

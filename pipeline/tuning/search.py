@@ -129,18 +129,25 @@ def plan(config: Config, launch: Launch, space: Space, options: Options, data: s
 
 def _of_a_trial(config: Config, options: Options) -> Config:
     """Raises UserError if there is no room for a rung."""
+    # In the trial's own process: what is judged aside comes too late for a rung, and for the end.
+    evaluation = config.evaluation.model_copy(update={"place": "workers"})
+    checkpoints = config.checkpoints.model_copy(update={"keep": 1})
+    if options.scheduler == "none":
+        return config.model_copy(update={"evaluation": evaluation, "checkpoints": checkpoints})
     batches = -(-config.images // (options.reduction**2 * config.batch))
     every = options.first_rung or batches * config.batch
     if every > config.images:
         raise UserError(f"--first-rung {every}: a trial ends after {config.images} images; give less")
-    few = min(options.rung_count, config.evaluation.count)
-    evaluation = config.evaluation.model_copy(
-        # In the trial's own process: what is judged aside comes too late for a rung.
-        update={"every": every, "count": few, "final_count": config.evaluation.count, "place": "workers"}
+    count, final_count = config.evaluation.count, config.evaluation.final_count
+    rungs = {"every": every, "growth": options.reduction, "count": min(options.rung_count, count)}
+    rungs["final_count"] = final_count or count
+    return config.model_copy(
+        update={
+            "evaluation": evaluation.model_copy(update=rungs),
+            "checkpoints": checkpoints.model_copy(update={"every": every}),
+            "log_every": min(config.log_every, every),
+        }
     )
-    checkpoints = config.checkpoints.model_copy(update={"every": every, "keep": 1})
-    log_every = min(config.log_every, every)
-    return config.model_copy(update={"evaluation": evaluation, "checkpoints": checkpoints, "log_every": log_every})
 
 
 def exists(runs: str | Path, name: str) -> bool:

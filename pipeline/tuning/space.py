@@ -196,3 +196,10 @@ def words(space: Space) -> Iterator[str]:
             yield f"{field}={dimension.low:g}:{dimension.high:g}" + (":log" if dimension.log else "")
         else:
             yield f"{field}={','.join(str(list(v) if isinstance(v, tuple) else v) for v in dimension.values)}"
+
+
+def short(value: Any) -> str:
+    """A value as tables show it."""
+    if isinstance(value, tuple):
+        return "/".join(map(short, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -42,18 +42,18 @@ def run_trial(given: dict[str, Any], *, folder: str, score: Score, board: Any) -
 
     An error that would come again ends the trial as failed; any other is raised, so that Tune tries once more.
     """
+    os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = THREAD_SECONDS
+    run = runs.load(folder, given["name"])
+    report = Report(run.name, score, board)
+    if not report.wanted():  # asked before the imports, so that a search which is stopped ends at once
+        return Ended(ended="stopped", reason="")
     import torch
 
     from pipeline import worker  # noqa: F401  (what a cold process has to import is no cost of its first trial)
 
-    os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = THREAD_SECONDS
-    run = runs.load(folder, given["name"])
-    report = Report(run.name, score, board)
+    report.start_clock()
     try:
-        if report.begins():
-            reached = _here(run, report) if int(run.launch.workers) == 1 else _elsewhere(run, report)
-        else:
-            reached = 0
+        reached = _here(run, report) if int(run.launch.workers) == 1 else _elsewhere(run, report)
     except (RunError, UserError, torch.OutOfMemoryError) as e:
         return Ended(ended="failed", reason=" ".join(str(e).split()))
     return Ended(ended="finished" if reached >= run.config.images else "stopped", reason="")
@@ -65,12 +65,15 @@ class Report:
     def __init__(self, trial: str, score: Score, board: Any) -> None:
         self._trial, self._board = trial, board
         self._score = ("score/kid",) if score == "kid" else ("score/fid", "score/fd_")
-        self._start = 0.0
+        self.start_clock()
 
-    def begins(self) -> bool:
-        """Says so, and starts the clock; returns whether the driver still wants the trial."""
-        self._start = time.monotonic()
+    def wanted(self) -> bool:
+        """Says that the trial is there; returns whether the driver still wants it."""
         return not self._post(TrialNews(self._trial, News(0, {})))
+
+    def start_clock(self) -> None:
+        """What happens from now on is the trial's cost."""
+        self._start = time.monotonic()
 
     def __call__(self, news: News) -> bool:
         """Passes it on; returns whether the driver wants the trial to stop."""

@@ -7,11 +7,11 @@ from rich.console import Console
 
 from jobs.cli import main
 from jobs.defaults import from_file
-from jobs.standings import table
+from jobs.standings import line, table
 from pipeline.config import Launch, smoke
 from pipeline.tuning.conductor import Conductor, Standing
 from pipeline.tuning.search import Options, Search, plan
-from pipeline.tuning.space import DEFAULT
+from pipeline.tuning.space import DEFAULT, words
 from tests.jobs.test_cli import ends
 
 
@@ -72,7 +72,8 @@ def test_a_resumed_search_keeps_what_makes_its_trials_comparable(
         status, line = ends(capsys, *f"tune --resume s --runs {tmp_path} {flags}".split())
         assert status == 2
         assert complaint in line
-    for resume in ("s", "auto --name s"):
+    again = " ".join(f"--vary {field}" for field in words(DEFAULT))
+    for resume in ("s", "auto --name s", f"auto --name s --preset smoke {again}"):  # as a job that is sent again
         status, line = ends(capsys, *f"tune --resume {resume} --runs {tmp_path} --trials 7 --dry-run".split())
         assert "not the data set of search s" in line
     main(f"tune --resume auto --name new --shards {shards} --runs {tmp_path} --preset smoke --dry-run".split())
@@ -112,14 +113,18 @@ def test_the_table_shows_every_running_trial_and_the_best_of_the_others(tmp_path
     conductor = Conductor(search, stop_one=lambda name: None, stopping=lambda: False)
     states = ["finished", "running", "stopped", "failed"] * 10
     for number, state in enumerate(states):
-        values = {"balance": 1.0 + number}
+        values = {"discriminator.learning_rate": 1e-4, "generator.learning_rate": 2e-4, "balance": 1.0 + number}
         name = f"{number:04d}"
         conductor.standings[name] = Standing(name, values, state, 128, 64.0, score=float(number), rung=1)  # type: ignore[arg-type]
-    screen = Console(width=150, record=True)
+    screen = Console(width=80, record=True)
     screen.print(table(conductor))
     text = screen.export_text()
     assert "10 running, 10 finished, 10 stopped, 10 failed, of 16 trials" in text
-    assert all(f"{number:04d}" in text for number in range(1, 40, 4))
-    assert "0036" in text  # the worst that finished still comes before those that did not
-    assert "balance=2" in text
-    assert "2 s" in text  # 128 images left at 64 a second
+    rows = {row.split()[0]: row.split() for row in text.splitlines()[-20:]}
+    assert list(rows)[:10] == [f"{number:04d}" for number in range(1, 40, 4)]
+    assert "0036" in rows  # the worst that finished still comes before those that did not
+    assert rows["0001"] == ["0001", "running", "1", "1/2", "50%", "64", "2", "s", "0.0001", "0.0002", "2"]
+    assert line(conductor, conductor.standings["0004"]) == (
+        "trial 0004 finished: kid 4, rung 1/2, 50% done, 64 images/s; "
+        "discriminator.learning_rate=0.0001 generator.learning_rate=0.0002 balance=5"
+    )

@@ -31,7 +31,14 @@ SPACE = {
 
 
 def planned(shards: Path, place: Path, name: str, images: int, workers: int = 1, **options: object) -> Search:
-    config = smoke().model_copy(update={"images": images})
+    few = smoke()
+    config = few.model_copy(
+        update={
+            "images": images,
+            "evaluation": few.evaluation.model_copy(update={"every": images // 2}),
+            "checkpoints": few.checkpoints.model_copy(update={"every": images // 8}),
+        }
+    )
     launch = Launch(shards=str(shards), runs=str(place), name=name, workers=str(workers))
     data = plan_of_a_run(config, launch).digest
     return plan(config, launch, parse(SPACE), Options.model_validate(options), data)
@@ -50,17 +57,21 @@ def checkpoints(search: Search, name: str) -> list[Path]:
     return sorted(header.parent for header in (search.trials / name).glob("checkpoint_*/checkpoint.json"))
 
 
-def held_by_the_optimizers(folder: Path) -> dict[str, object]:
-    """What the worker's optimizers held when it wrote this checkpoint, by the searched fields' names."""
+def made_by(folder: Path) -> tuple[dict[str, object], dict[str, int]]:
+    """What the worker's optimizers held when it wrote this checkpoint, and how many updates each had made by then."""
     state = torch.load(folder / checkpoint.STATE, weights_only=True)
     held: dict[str, object] = {}
+    counts = {}
     for network in ("generator", "discriminator"):
-        for group in state[f"{network}_optimizer"]["param_groups"]:
-            held |= {f"{network}.learning_rate": group["lr"], f"{network}.betas": tuple(group["betas"])}
-    return held
+        optimizer = state[f"{network}_optimizer"]
+        (group,) = optimizer["param_groups"]
+        held |= {f"{network}.learning_rate": group["lr"], f"{network}.betas": tuple(group["betas"])}
+        counts[network] = int(optimizer["state"][0]["step"])
+    return held, counts
 
 
-def sampled(entry: Entry) -> dict[str, object]:
+def rates_and_betas(entry: Entry) -> dict[str, object]:
+    """Of the values that were sampled, those that optimizers hold."""
     return {field: value for field, value in entry.values.items() if field != "balance"}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Launch, smoke
+from pipeline.config import Evaluation, Launch, smoke
 from pipeline.train import plan as plan_of_a_run
 from pipeline.tuning import recording
 from pipeline.tuning.conductor import Conductor, open_finals
@@ -78,6 +78,20 @@ def test_the_next_driver_ends_what_had_ended_and_hands_out_the_rest_under_the_ru
     assert before.items() <= after.items()
     second.close()
     assert {run.info.status for run in mlflow_runs(search)[1]} == {"FINISHED", "KILLED"}
+
+
+def test_a_trial_is_scored_at_rungs_and_at_its_end_or_as_any_run_if_none_is_stopped(shards: Path, place: Path) -> None:
+    def scored(evaluation: Evaluation) -> list[int]:
+        return [position for position in range(16, 1600, 16) if evaluation.due(position - 16, position)]
+
+    asha = planned(shards, place, "x", 1600, first_rung=100, rung_count=8)
+    assert scored(asha.base.evaluation) == [112, 304, 912]
+    assert asha.rungs is not None
+    assert [asha.rungs.passed(position) for position in (96, 112, 304, 912)] == [0, 1, 2, 3]
+    assert (asha.base.evaluation.count, asha.base.evaluation.final_count) == (8, asha.config.evaluation.count)
+    none = planned(shards, place, "x", 1600, scheduler="none")
+    assert scored(none.base.evaluation) == [800]
+    assert none.base.checkpoints.every == none.config.checkpoints.every
 
 
 def test_a_trial_that_does_not_fit_is_refused_with_the_numbers(shards: Path, place: Path) -> None:

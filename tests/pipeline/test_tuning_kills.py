@@ -12,24 +12,24 @@ from mlflow import MlflowClient
 
 from jobs.cli import main
 from jobs.defaults import from_file
-from pipeline.header import read_header
+from pipeline.tuning import tune
 from pipeline.tuning.conductor import name_of
 from pipeline.tuning.search import load
-from sharding.stores import Folder
 from tests.pipeline.searches import (
     checkpoints,
     comes_true,
-    held_by_the_optimizers,
     interrupt,
     ledger_of,
+    made_by,
     mlflow_runs,
     nothing_is_left_behind,
     once,
     planned,
     processes,
+    rates_and_betas,
     run,
-    sampled,
 )
+from tests.pipeline.updates import Update, attempts, noted_trial
 
 
 @pytest.fixture(scope="module")
@@ -38,28 +38,32 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_sampled_value_is_in_the_optimizers_from_the_first_step_and_after_a_worker_was_killed(
-    shards: Path, place: Path
+    shards: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Promise 5, read from what the worker itself wrote. With finals: a search from its start to its findings."""
+    """Promise 5, read by the worker itself before each update. With finals: a search from its start to its findings."""
+    monkeypatch.setattr(tune, "run_trial", noted_trial)
     search = planned(shards, place, "promise", 2048, trials=2, scheduler="none", concurrent=1, finalists=1, seeds=2)
-    first: dict[str, object] = {}
 
-    def read_and_kill() -> None:
-        first.update(held_by_the_optimizers(checkpoints(search, "0000")[0]))
+    def kill() -> None:
         (process,) = processes("ImplicitFunc")
         process.kill()
 
-    killing = once(lambda: bool(checkpoints(search, "0000")), read_and_kill)
+    killing = once(lambda: bool(checkpoints(search, "0000")), kill)
     run(search)
     assert not killing.is_alive(), "no worker was killed"
 
     entries = ledger_of(search).entries()
     assert [(entry.state, entry.position) for entry in entries] == [("finished", 2048)] * 2
-    assert first == sampled(entries[0])
-    for entry in entries:
-        newest = checkpoints(search, name_of(entry.number))[-1]
-        assert held_by_the_optimizers(newest) == sampled(entry)
-        assert read_header(Folder(str(newest))).config.balance == entry.values["balance"]
+    for entry, runs in zip(entries, (2, 1), strict=True):
+        made = attempts(search.trials / name_of(entry.number))
+        assert len(made) == runs
+        for updates in made:
+            for network in ("discriminator", "generator"):
+                rate, betas = entry.values[f"{network}.learning_rate"], entry.values[f"{network}.betas"]
+                assert {update for update in updates if update.network == network} == {Update(network, rate, betas)}
+            turns = Counter(update.network for update in updates)
+            assert turns["generator"] == pytest.approx(turns["discriminator"] / entry.values["balance"], abs=1.1)
+        assert (turns["discriminator"] < 2048 // search.config.batch) == (runs == 2)  # the second went on
 
     search = load(search.launch.runs, search.name)
     parent, trials = mlflow_runs(search)
@@ -81,8 +85,9 @@ def test_every_sampled_value_is_in_the_optimizers_from_the_first_step_and_after_
 def test_a_search_that_is_killed_and_then_interrupted_loses_no_trial_and_repeats_none(
     shards: Path, place: Path, ray_cluster: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["tune", "--shards", str(shards), "--runs", str(place), "--name", "killed", "--preset", "smoke"]
-    command += ["--images", "2048", "--trials", "4", "--search", "random", "--finalists", "0", "--concurrent", "1"]
+    command = ["tune", "--shards", str(shards), "--runs", str(place), "--name", "killed", "--resume", "auto"]
+    command += ["--preset", "smoke", "--images", "2048", "--trials", "4", "--search", "random", "--finalists", "0"]
+    command += ["--concurrent", "1", "--vary", "balance=0.5:5:log"]
     environment = os.environ | {"RAY_ADDRESS": ray_cluster}
     process = subprocess.Popen([sys.executable, "-m", "jobs", *command], env=environment, stderr=subprocess.PIPE)
     journal = place / "killed" / "journal.log"
@@ -112,9 +117,10 @@ def test_a_search_that_is_killed_and_then_interrupted_loses_no_trial_and_repeats
     assert "RUNNING" not in {run.info.status for run in [parent, *trials]}
     assert parent.info.status == "KILLED"
 
-    main(["tune", "--resume", "killed", "--runs", str(place)])
+    main(command)
     entries = ledger_of(search).entries()
     assert len(entries) == 4
+    assert {position for entry in entries for position in entry.scores} <= {240, 720, 2048}  # rungs, and the end
     assert {entry.state for entry in entries} <= {"finished", "stopped"}
     assert {entry.number: entry for entry in entries if entry.number in ended} == ended
     parent, trials = mlflow_runs(search)
@@ -129,19 +135,25 @@ def test_a_search_that_is_killed_and_then_interrupted_loses_no_trial_and_repeats
     assert finished_before.items() <= untouched.items()
 
 
-def test_a_trial_of_two_workers_goes_on_when_its_driver_is_killed_and_leaves_nothing_behind(
+def test_a_trial_of_two_workers_goes_on_when_a_worker_and_then_its_driver_is_killed_and_leaves_nothing_behind(
     shards: Path, place: Path
 ) -> None:
-    search = planned(shards, place, "pairs", 1024, workers=2, trials=1, finalists=0)
+    search = planned(shards, place, "pairs", 1024, workers=2, trials=1, scheduler="none", finalists=0)
 
-    def kill() -> None:
+    def kill_both() -> None:
+        kept = checkpoints(search, "0000")
+        processes("RayTrainWorker")[0].kill()
+        assert comes_true(lambda: checkpoints(search, "0000")[-1:] > kept[-1:])
         (driver,) = processes("ImplicitFunc")
         driver.kill()
 
-    killing = once(lambda: bool(checkpoints(search, "0000")), kill)
+    killing = once(lambda: bool(checkpoints(search, "0000")), kill_both)
     run(search)
-    assert not killing.is_alive(), "no driver was killed"
+    assert not killing.is_alive(), "not both were killed"
     (entry,) = ledger_of(search).entries()
     assert (entry.state, entry.position) == ("finished", 1024)
-    assert held_by_the_optimizers(checkpoints(search, "0000")[-1]) == sampled(entry)
+    held, updates = made_by(checkpoints(search, "0000")[-1])
+    assert held == rates_and_betas(entry)
+    assert updates["discriminator"] == 1024 // search.config.batch
+    assert updates["generator"] == pytest.approx(updates["discriminator"] / entry.values["balance"], abs=1)
     assert comes_true(nothing_is_left_behind)

@@ -1,5 +1,9 @@
 import csv
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
+
+import pytest
 
 from jobs.defaults import from_file
 from pipeline.config import Launch, smoke
@@ -8,7 +12,7 @@ from pipeline.tuning.findings import as_file
 from pipeline.tuning.ledger import Entry, State
 from pipeline.tuning.ranking import front, rank, write_table
 from pipeline.tuning.search import Options, Search
-from pipeline.tuning.space import DEFAULT, overlay
+from pipeline.tuning.space import DEFAULT, Values, overlay
 
 
 def entry(number: int, state: State, scores: dict[int, float], cost: float = 1.0, reason: str = "") -> Entry:
@@ -64,3 +68,45 @@ def test_the_table_and_the_plots_are_written_whatever_the_trials_came_to(tmp_pat
     assert plots.heat_maps(rank([ENTRIES[3]._replace(scores={})], []), tmp_path / "none.png") == []
     one = plots.cost(rank(ENTRIES[1:2], []), [], "CPU", tmp_path / "one.png")
     assert one.exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "axes"),
+    [
+        ([{"balance": 1.0, "generator.learning_rate": 1e-4}, {"balance": 2.0, "generator.learning_rate": 2e-4}], 2),
+        (
+            [{"r1": 0.0, "ema_half_life": 100}, {"r1": 1.0, "ema_half_life": 5_000}, {"r1": 1.0, "ema_half_life": 100}],
+            2,
+        ),
+        ([{"r1": 0.0, "loss": "bce"}, {"r1": 1.0, "loss": "hinge"}], 1),
+        ([{"balance": "auto", "r1": 0.0}, {"balance": 1.0, "r1": 1.0}], 1),
+        ([{"balance": 1.0, "r1": 0.0}, {"balance": 1.0, "r1": 1.0}], 1),
+        ([{"balance": 1.0, "r1": 0.0}], 0),
+    ],
+)
+def test_a_heat_map_is_drawn_of_any_two_numbers_that_were_varied(
+    values: list[Values], axes: int, tmp_path: Path
+) -> None:
+    rows = rank([Entry(number, of, "finished", {10: number}, 1.0, "") for number, of in enumerate(values)], [])
+    assert len(plots.varied(rows)) == axes
+    assert len(plots.heat_maps(rows, tmp_path / "map.png")) == (axes == 2)
+
+
+def test_the_learning_rates_and_then_the_balance_come_first_in_a_heat_map() -> None:
+    point = {"r1": 0.0, "balance": 1.0, "discriminator.learning_rate": 1e-4, "generator.learning_rate": 1e-4}
+    other = {field: 2 * value + 1 for field, value in point.items()}
+    rows = rank([Entry(number, of, "finished", {10: 1.0}, 1.0, "") for number, of in enumerate((point, other))], [])
+    assert plots.varied(rows) == ["generator.learning_rate", "discriminator.learning_rate", "balance", "r1"]
+
+
+@pytest.mark.parametrize(
+    ("values", "scale", "cells"), [((0.5, 1, 5), "log", 3), ((0.0, 1, 2), "linear", 3), (range(1, 100), "log", 5)]
+)
+def test_every_value_lies_in_a_cell_of_its_axis(values: Sequence[float], scale: str, cells: int) -> None:
+    axis = plots.Cells.of(values)
+    assert (axis.scale, len(axis.centres), len(axis.edges)) == (scale, cells, cells + 1)
+    held = [sum(low < value <= high for value in values) for low, high in pairwise(axis.edges)]
+    assert sum(held) == len(values)
+    if cells == len(values):
+        assert held == [1] * cells
+        assert axis.centres == pytest.approx(values)
