@@ -62,7 +62,8 @@ def test_every_sampled_value_is_in_the_optimizers_from_the_first_step_and_after_
                 rate, betas = entry.values[f"{network}.learning_rate"], entry.values[f"{network}.betas"]
                 assert {update for update in updates if update.network == network} == {Update(network, rate, betas)}
             turns = Counter(update.network for update in updates)
-            assert turns["generator"] == pytest.approx(turns["discriminator"] / entry.values["balance"], abs=1.1)
+            more = turns["generator"] - turns["discriminator"] / entry.values["balance"]
+            assert -2 < more < 1  # the rhythm is the position's, and the kill may fall between two updates of a step
         assert (turns["discriminator"] < 2048 // search.config.batch) == (runs == 2)  # the second went on
 
     search = load(search.launch.runs, search.name)
