@@ -27,7 +27,7 @@ def shown() -> Iterator[Show]:
     def say_new(conductor: Conductor) -> None:
         nonlocal said
         for text in conductor.words[said:]:
-            console.print(text, style="yellow", markup=False, soft_wrap=True)
+            console.print(text, style="yellow", markup=False, soft_wrap=not console.is_terminal)
         said = len(conductor.words)
 
     if not console.is_terminal:

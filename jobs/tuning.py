@@ -94,7 +94,7 @@ def tune_with_table(search: Search) -> Findings:
 
 
 def _say(words: str) -> None:
-    console.print(words, markup=False, soft_wrap=True)
+    console.print(words, markup=False, soft_wrap=not console.is_terminal)
 
 
 def report(search: Search, found: Findings) -> list[str]:

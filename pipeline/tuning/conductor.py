@@ -78,7 +78,12 @@ class Conductor:
         self.finals: Ledger | None = None
         self.over = False  # nothing more will be handed out
         self.words: list[str] = []  # for the user, in order
-        self.standings = {name_of(entry.number): self._standing(entry) for entry in self.ledger.entries()}
+        self.standings: dict[str, Standing] = {}
+        for entry in self.ledger.entries():
+            standing = self._standing(name_of(entry.number), entry.values, entry)
+            if standing.state == "running":
+                standing.state = "interrupted"  # until it is handed out again
+            self.standings[standing.name] = standing
         self._running: dict[str, _Running] = {}
         self._put_off: Job | None = None
         self._mlflow = ThreadPoolExecutor(1, "mlflow")  # so that a server which is away holds no trial up
@@ -104,8 +109,9 @@ class Conductor:
                 self._put_off = job
                 self._say(f"trial {job.name} waits: {e}")
                 return None
-            standing = self.standings[job.name] = Standing(job.name, job.values)
-            self._running[job.name] = _Running(job, run, standing, job.ledger[job.number].cost)
+            entry = job.ledger[job.number]
+            standing = self.standings[job.name] = self._standing(job.name, job.values, entry)
+            self._running[job.name] = _Running(job, run, standing, entry.cost)
             return job.name
         self.over = True
         return None
@@ -193,10 +199,9 @@ class Conductor:
     def _config(self, job: Job) -> Config:
         return overlay(self.search.base, job.values).model_copy(update={"seed": job.seed})
 
-    def _standing(self, entry: Entry) -> Standing:
+    def _standing(self, name: str, values: Values, entry: Entry) -> Standing:
         rung = self.search.rungs.passed(entry.position) if self.search.rungs else 0
-        state = "interrupted" if entry.state == "running" else entry.state  # until it is handed out again
-        return Standing(name_of(entry.number), entry.values, state, entry.position, score=entry.score, rung=rung)
+        return Standing(name, values, entry.state, entry.position, score=entry.score, rung=rung)
 
     def _interrupted(self, running: _Running) -> None:
         running.standing.state = "interrupted"

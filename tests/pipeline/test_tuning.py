@@ -65,13 +65,17 @@ def test_the_next_driver_ends_what_had_ended_and_hands_out_the_rest_under_the_ru
     first = Conductor(search, stop_one=lambda name: None, stopping=lambda: False)
     assert [first.next(), first.next()] == ["0000", "0001"]
     first.ledger.report(0, 64, 2.0, cost=1.0)
-    first.ledger.end(0, "finished")  # killed before MLflow heard of it
+    first.ledger.end(0, "finished")
+    first.ledger.report(1, 32, 3.0, cost=1.0)  # killed before MLflow heard of either
     before = {run.info.run_name: run.info.run_id for run in mlflow_runs(search)[1]}
     assert {run.info.status for run in mlflow_runs(search)[1]} == {"RUNNING"}
 
     second = Conductor(search, stop_one=lambda name: None, stopping=lambda: False)
     second.settle(second.ledger)
+    assert [standing.state for standing in second.standings.values()] == ["finished", "interrupted"]
     assert [second.next(), second.next(), second.next()] == ["0001", "0002", None]
+    goes_on = second.standings["0001"]
+    assert (goes_on.state, goes_on.position, goes_on.score) == ("running", 32, 3.0)
     statuses = {run.info.run_name: run.info.status for run in mlflow_runs(search)[1]}
     assert statuses == {"next-0000": "FINISHED", "next-0001": "RUNNING", "next-0002": "RUNNING"}
     after = {run.info.run_name: run.info.run_id for run in mlflow_runs(search)[1]}
