@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from pipeline.desk import Worker
 from pipeline.runs import Run
-from pipeline.shards import check_lengths
 from sharding.errors import RunError, UserError
 from sharding.manifest import Manifest
 from sharding.stores import Folder
@@ -56,6 +55,8 @@ def _died(failure: BaseException) -> bool:
 
 
 def _what_kills(run: Run) -> str:
+    from pipeline.shards import check_lengths  # imports torch, which a driver does not need to refuse what cannot run
+
     where = Folder(run.launch.shards).local
     if where is not None:
         try:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import yaml
 
 from pipeline.config import Config
-from pipeline.tuning import plots, ranking, recording
+from pipeline.tuning import ranking, recording
 from pipeline.tuning.ledger import Entry, Ledger, axes, importances
 from pipeline.tuning.ranking import Row
 from pipeline.tuning.search import Search
@@ -29,6 +29,8 @@ class Findings(NamedTuple):
 
 def write(search: Search, ledger: Ledger, finals: Ledger | None) -> Findings:
     """Raises RunError if no trial reached its end."""
+    from pipeline.tuning import plots  # imports matplotlib
+
     entries = ledger.entries()
     rows = ranking.rank(entries, finals.entries() if finals else [])
     if not rows or rows[0].state != "finished":
