@@ -8,6 +8,7 @@ from typing import Any
 from jobs.cluster import GROUP
 from jobs.doctor import collective
 from jobs.doctor.finding import Cluster, Finding, Node, Trouble, judged, skipped
+from jobs.doctor.node import installed
 from pipeline import tracking as mlflow
 from sharding.errors import UserError
 from sharding.manifest import Manifest
@@ -25,13 +26,11 @@ def nodes(cluster: Cluster) -> Finding:
 
 
 def versions(cluster: Cluster) -> Finding:
-    problems = list(_troubles(cluster, "versions"))
-    first = cluster.nodes[0]
+    problems, ours = list(_troubles(cluster, "versions")), installed()
     for node, found in _seen(cluster, "versions"):
-        expected = first.seen["versions"]
-        differ = [f"{name} {found[name]}" for name in found if found[name] != expected[name]]
-        problems += [f"{node.name} has {', '.join(differ)}, {first.name} another"] if differ else []
-    fine = ", ".join(f"{name} {number}" for name, number in first.seen["versions"].items())
+        differ = [f"{name} {found[name]} (the driver: {ours[name]})" for name in ours if found[name] != ours[name]]
+        problems += [f"{node.name} has {', '.join(differ)}"] if differ else []
+    fine = ", ".join(f"{name} {number}" for name, number in ours.items())
     return judged("versions", problems, fine, "use one image, or one requirements.txt, on all nodes")
 
 

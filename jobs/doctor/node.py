@@ -46,6 +46,11 @@ def clock() -> float:
 
 
 def versions(asked: Asked, place: Place) -> dict[str, str]:
+    return installed()
+
+
+def installed() -> dict[str, str]:
+    """The versions that must be the same everywhere, by name."""
     return {"python": platform.python_version()} | {name: _version(name) for name in ("ray", "torch", "raygan")}
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from jobs.doctor import checks
-from jobs.doctor.finding import Asked
+from jobs.doctor.finding import Asked, Node
 from jobs.doctor.finding import Cluster as Seen
+from jobs.doctor.node import installed
 from pipeline import tracking
 from pipeline.tracking.client import client
 from pipeline.tracking.liveness import this_driver
@@ -90,6 +91,14 @@ def test_ten_planted_faults_are_found_by_name_and_the_job_fails(cloud: Cloud, sh
     }.items():
         assert words in failed[name]["found"], failed[name]
         assert failed[name]["remedy"]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_node_with_another_version_is_the_one_that_is_named_wherever_it_stands(place: int) -> None:
+    nodes = [Node(f"node {i}", str(i), {}, {}, {"versions": installed()}, 0.0) for i in range(3)]
+    nodes[place].seen["versions"] = installed() | {"raygan": "9.9"}
+    found = checks.versions(Seen(Asked(None, None, None, 1, 1, False), nodes, (), None, (), ""))
+    assert found.found == f"node {place} has raygan 9.9 (the driver: {installed()['raygan']})"
 
 
 class Open(http.server.BaseHTTPRequestHandler):
