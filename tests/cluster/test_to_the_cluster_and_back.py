@@ -44,7 +44,8 @@ def test_a_job_is_followed_to_its_end_and_a_second_of_its_name_is_refused(cloud:
 
 def test_a_run_outlives_a_node_is_stopped_with_a_checkpoint_resumed_and_scored(cloud: Cloud, sharded: str) -> None:
     runs, run = cloud.data / "runs", cloud.data / "runs" / "first"
-    words = ["--runs", str(runs), "--tracking", cloud.tracking, "--workers", "2", "--preset", "smoke"]
+    words = ["--runs", str(runs), "--tracking", cloud.tracking, "--workers", "1:2", "--preset", "smoke"]
+    words += ["--cpus-per-worker", "2"]  # one on each node
     words += ["--shards", cloud.shards, "--images", "10000000", "--evaluation.every", "100000", "--max-failures", "3"]
     client = cloud.start("submit", "--name", "first", "--", "train", *words)
     until(lambda: positions(run) and exported(cloud) >= OURS)
@@ -60,7 +61,9 @@ def test_a_run_outlives_a_node_is_stopped_with_a_checkpoint_resumed_and_scored(c
 
     assert "STOPPED" in cloud.run("jobs", "stop", "first")
     stopped_at = positions(run)[-1]
-    assert f"stopped at {stopped_at:,} images" in cloud.run("jobs", "logs", "first")
+    said = cloud.run("jobs", "logs", "first")
+    assert "starts again from the newest checkpoint, with 1 worker(s)" in said
+    assert f"stopped at {stopped_at:,} images" in said
 
     end = str(stopped_at + 256)
     said = cloud.run(
