@@ -40,7 +40,7 @@ class Cloud(NamedTuple):
     def run(self, *words: str, ends: int = 0) -> str:
         """Runs a command to its end and returns what it said; the test fails if it does not end so."""
         process = self.start(*words)
-        said = process.communicate(timeout=200)[0]
+        said = process.communicate(timeout=300)[0]
         assert process.returncode == ends, said
         return said
 

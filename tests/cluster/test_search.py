@@ -1,9 +1,12 @@
 """A search is sent to the cluster: trials of two workers on its nodes, found in MLflow and gone on with."""
 
+import pytest
+
 from pipeline import tracking
 from tests.cluster.conftest import Cloud
 
 
+@pytest.mark.timeout(600)
 def test_a_search_on_the_cluster_leaves_its_trials_in_mlflow_and_the_best_configuration(
     cloud: Cloud, sharded: str
 ) -> None:

@@ -7,6 +7,8 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from pipeline.header import HEADER, read_header
 from sharding.stores import Folder
 from tests.cluster.conftest import CANARY, TOKEN, Cloud
@@ -42,6 +44,7 @@ def test_a_job_is_followed_to_its_end_and_a_second_of_its_name_is_refused(cloud:
     assert "job faces.2 succeeded" in resumed
 
 
+@pytest.mark.timeout(600)
 def test_a_run_outlives_a_node_is_stopped_with_a_checkpoint_resumed_and_scored(cloud: Cloud, sharded: str) -> None:
     runs, run = cloud.data / "runs", cloud.data / "runs" / "first"
     words = ["--runs", str(runs), "--tracking", cloud.tracking, "--workers", "1:2", "--preset", "smoke"]
@@ -56,7 +59,7 @@ def test_a_run_outlives_a_node_is_stopped_with_a_checkpoint_resumed_and_scored(c
 
     kill(cloud.cluster.running("RayTrainWorker")[0])
     lost_at = positions(run)[-1]
-    until(lambda: positions(run)[-1] > lost_at + 256)
+    until(lambda: positions(run)[-1] > lost_at + 256, 240)  # Ray takes a minute to believe that a node is gone
     assert "RUNNING" in cloud.run("jobs", "status", "first")
 
     assert "STOPPED" in cloud.run("jobs", "stop", "first")
