@@ -36,6 +36,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "article": {"preset": "article"},
     "transposed convolutions": {"generator": {"upsampling": "transposed"}},
     "no penalty": {"r1": 0},
+    "a tenth of the penalty": {"r1": 0.1},
     "no flips": {"flip": False},
     "linear decay": {"decay": "linear"},
     "batch norm in D": {"discriminator": {"normalisation": "batch"}, "r1": 0},
