@@ -17,6 +17,7 @@ import torch
 
 from pipeline.order import Order
 from pipeline.reader import Reader, sequential
+from pipeline.shards import LOOK_EVERY
 from sharding.errors import RunError, UserError
 from tests.pipeline.small_datasets import stored, write_dataset
 from tests.pipeline.stores import reads
@@ -197,6 +198,7 @@ def test_a_shard_that_changes_while_it_is_read_ends_the_run_with_its_name(fragil
         read(reader, SAMPLES)
         while reader.ready < 2:  # the thread rests: nothing can guard a read that is under way
             time.sleep(0.01)
+        time.sleep(2 * LOOK_EVERY)  # the next read looks first: what is cut within that time kills, as Shards says
         damage(fragile / "train-000003.tar")
         with pytest.raises(RunError, match=r"train-000003\.tar.*resume"):
             read(reader, 2 * SAMPLES)
