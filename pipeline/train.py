@@ -30,6 +30,21 @@ def plan(config: Config, launch: Launch) -> Manifest:
             f"{launch.shards}: images of {manifest.size or 'varying'} pixels; "
             f"DCGAN draws {', '.join(map(str, SIZES))}: shard the source again with --size"
         )
+    check_sharing(config, launch)
+    for name in config.attributes:
+        if name not in manifest.attributes:
+            known = ", ".join(manifest.attributes) or "none"
+            raise UserError(f"--attributes {name}: not in {launch.shards}, which has {known}")
+    if launch.tracking == "local" and Folder(launch.runs).local is None:
+        raise UserError(f"--runs {launch.runs}: MLflow's SQLite cannot lie there; name a server with --tracking URL")
+    for split in {"train", config.evaluation.split}:
+        if manifest.samples(split) == 0:
+            raise UserError(f"{launch.shards}: no image in the {split} split; shard the source again with it")
+    return manifest
+
+
+def check_sharing(config: Config, launch: Launch) -> None:
+    """Raises UserError if that many workers cannot share the batch, or not of that kind."""
     if config.batch < launch.most_workers:
         raise UserError(
             f"--batch {config.batch}: {launch.most_workers} workers cannot share it; give each at least one image"
@@ -41,16 +56,6 @@ def plan(config: Config, launch: Launch) -> Manifest:
         )
     if config.sync_batch_norm and not launch.gpu:
         raise UserError("--sync-batch-norm: torch has it for GPUs only; leave it out, or train with --gpu")
-    for name in config.attributes:
-        if name not in manifest.attributes:
-            known = ", ".join(manifest.attributes) or "none"
-            raise UserError(f"--attributes {name}: not in {launch.shards}, which has {known}")
-    if launch.tracking == "local" and Folder(launch.runs).local is None:
-        raise UserError(f"--runs {launch.runs}: MLflow's SQLite cannot lie there; name a server with --tracking URL")
-    for split in {"train", config.evaluation.split}:
-        if manifest.samples(split) == 0:
-            raise UserError(f"{launch.shards}: no image in the {split} split; shard the source again with it")
-    return manifest
 
 
 def train(

@@ -113,7 +113,7 @@ class Search(Knobs):
 
 def plan(config: Config, launch: Launch, space: Space, options: Options, data: str) -> Search:
     """A search, checked as far as that is possible without a cluster. Raises UserError."""
-    check(space, config)
+    check(space, config, launch)
     if "://" in str(launch.runs):
         raise UserError(f"--runs {launch.runs}: a search keeps a journal there: give a folder that all nodes share")
     if options.cost and (options.search != "optuna" or options.scheduler != "none"):

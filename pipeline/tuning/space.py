@@ -9,7 +9,8 @@ from typing import Annotated, Any, TypeAlias
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError
 
-from pipeline.config import PRESETS, Config, Knobs
+from pipeline.config import PRESETS, Config, Knobs, Launch
+from pipeline.train import check_sharing
 from sharding.errors import UserError
 
 # What makes two trials comparable stays the same in all of them.
@@ -111,8 +112,8 @@ def _number(value: Any) -> Any:
         return value
 
 
-def check(space: Space, base: Config) -> None:
-    """Raises UserError for a field that is not there or not to vary, and for values that the Config refuses."""
+def check(space: Space, base: Config, launch: Launch) -> None:
+    """Raises UserError for a field that is not there or not to vary, and for values that no trial could train with."""
     if not space:
         raise UserError("--vary: the search has nothing to vary; name a field, as in --vary balance=0.5:5:log")
     for field, dimension in space.items():
@@ -126,17 +127,20 @@ def check(space: Space, base: Config) -> None:
     }
     for field, values in ends.items():
         for value in values:
-            _refuse_unless_possible(base, field, value, {other: ends[other] for other in ends if other != field})
+            beside = {other: ends[other] for other in ends if other != field}
+            _refuse_unless_possible(base, launch, field, value, beside)
 
 
-def _refuse_unless_possible(base: Config, field: str, value: Any, others: Mapping[str, list[Any]]) -> None:
-    """Raises UserError for a value that the Config refuses, whatever values of the other fields stand beside it."""
+def _refuse_unless_possible(
+    base: Config, launch: Launch, field: str, value: Any, others: Mapping[str, list[Any]]
+) -> None:
+    """Raises UserError for a value that is refused whatever values of the other fields stand beside it."""
     try:
-        overlay(base, {field: value})
+        check_sharing(overlay(base, {field: value}), launch)
     except UserError:
         for beside in itertools.product(*others.values()):
             with contextlib.suppress(UserError):
-                overlay(base, {field: value, **dict(zip(others, beside, strict=True))})
+                check_sharing(overlay(base, {field: value, **dict(zip(others, beside, strict=True))}), launch)
                 return
         raise
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.config import Config, radford, smoke
+from pipeline.config import Config, Launch, radford, smoke
 from pipeline.tuning.space import DEFAULT, Choice, Range, check, grid_points, known_points, overlay, parse, words
 from sharding.errors import UserError
 
@@ -36,7 +36,7 @@ def test_what_the_configuration_would_refuse_is_refused_before_any_trial(
     field: str, values: str, complaint: str
 ) -> None:
     with pytest.raises(UserError, match=complaint):
-        check(parse({field: values}), smoke())
+        check(parse({field: values}), smoke(), Launch())
 
 
 def test_the_grid_holds_every_combination_and_only_whole_numbers_where_the_field_is_one() -> None:
@@ -57,10 +57,18 @@ def test_what_is_known_to_work_comes_first_as_far_as_it_lies_in_the_space() -> N
 
 def test_a_value_that_needs_another_beside_it_is_taken_if_the_space_holds_that() -> None:
     with pytest.raises(UserError, match=r"--vary r1=1.0: "):
-        check(parse({"r1": "0.0,1.0", "balance": "1:2"}), smoke())
-    check(parse({"r1": "0.0,1.0", "balance": "1:2", "discriminator.normalisation": "batch,none"}), smoke())
+        check(parse({"r1": "0.0,1.0", "balance": "1:2"}), smoke(), Launch())
+    check(parse({"r1": "0.0,1.0", "balance": "1:2", "discriminator.normalisation": "batch,none"}), smoke(), Launch())
 
 
 def test_values_that_are_sound_each_but_not_together_are_refused_with_both_names() -> None:
     with pytest.raises(UserError, match=r"discriminator.normalisation=batch, r1=1.0: .*set --discriminator.norm"):
         overlay(Config(), {"discriminator.normalisation": "batch", "r1": 1.0})
+
+
+def test_values_that_the_workers_of_a_trial_cannot_share_are_refused() -> None:
+    with pytest.raises(UserError, match="--batch 2: 4 workers cannot share it"):
+        check(parse({"batch": "2:16"}), smoke(), Launch(workers="4"))
+    with pytest.raises(UserError, match=r"--loss mmd compares images .* --batch 16 leaves some worker one alone"):
+        check(parse({"loss": "bce,mmd"}), smoke(), Launch(workers="16"))
+    check(parse({"loss": "bce,mmd", "batch": "16,32"}), smoke(), Launch(workers="16"))
