@@ -121,7 +121,7 @@ def start(role: str, folder: Path, count: int, **environment: str) -> subprocess
 def result(process: subprocess.Popen[str]) -> dict[str, float]:
     output, _ = process.communicate()
     if process.returncode:
-        raise SystemExit(f"{' '.join(map(str, process.args))} failed")
+        raise SystemExit(f"{process.args!r} failed")
     found: dict[str, float] = json.loads(output.splitlines()[-1])
     return found
 
@@ -149,7 +149,7 @@ def prepare(folder: Path) -> None:
     from torch_fidelity import feature_extractor_inceptionv3 as peer
 
     class Unloaded(peer.FeatureExtractorInceptionV3):
-        def load_state_dict(self, *args: object, **kwargs: object) -> None:  # type: ignore[override]
+        def load_state_dict(self, *args: object, **kwargs: object) -> None:
             """Keeps the random weights that the constructor would replace."""
 
     weights = folder / "hub/checkpoints/pt_inception-2015-12-05-6726825d.pth"

@@ -10,6 +10,7 @@ import argparse
 import json
 import time
 from contextlib import nullcontext
+from typing import Literal
 
 import torch
 
@@ -41,7 +42,7 @@ def main() -> None:
         print(json.dumps(figures))
 
 
-def feed(options: argparse.Namespace, device: torch.device, cache: str) -> tuple[float, float]:
+def feed(options: argparse.Namespace, device: torch.device, cache: Literal["none", "device"]) -> tuple[float, float]:
     """Images per second, and the share of the time that the loop waited for its next batch."""
     generator, discriminator = Generator(width=options.width), Discriminator(width=options.width)
     config = Config(batch=options.batch, generator=generator, discriminator=discriminator, flip=True)

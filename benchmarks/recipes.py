@@ -25,6 +25,7 @@ import numpy as np
 
 from pipeline import checkpoint
 from pipeline.config import PRESETS, Config
+from pipeline.faces import Faces
 from pipeline.header import Weights
 from pipeline.place import Place
 from pipeline.worker import Session, work
@@ -36,7 +37,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "article": {"preset": "article"},
     "transposed convolutions": {"generator": {"upsampling": "transposed"}},
     "no penalty": {"r1": 0},
-    "a tenth of the penalty": {"r1": 0.1},
+    "ten times the penalty": {"r1": 1.0},
     "no flips": {"flip": False},
     "linear decay": {"decay": "linear"},
     "batch norm in D": {"discriminator": {"normalisation": "batch"}, "r1": 0},
@@ -81,6 +82,15 @@ class Quiet(Session):
     def metrics(self, values: dict[str, float], position: int) -> None:
         if "speed/images_per_second" in values:
             self.paces.append(values["speed/images_per_second"])
+
+    def image(self, name: str, image: np.ndarray, position: int) -> None:
+        pass
+
+    def warn(self, words: str, position: int) -> None:
+        pass
+
+    def score_aside(self, faces: Faces, size: int, position: int) -> None:
+        pass
 
     def save(self, taken: checkpoint.Snapshot) -> None:
         checkpoint.write(self.folder, taken)

@@ -8,6 +8,7 @@ in thousandths of the strongest blur's, so that extractors of any scale can be c
 """
 
 import argparse
+import functools
 import json
 import tempfile
 from collections.abc import Callable
@@ -95,11 +96,15 @@ def main() -> None:
         print(json.dumps(found))
 
 
+def _rows(images: Tensor, first: int, number: int) -> Tensor:
+    return images[first : first + number]
+
+
 def table(evaluator: Evaluator, images: Tensor) -> dict[str, dict[str, float]]:
     rows = {}
     for name, damage in DAMAGES.items():
         damaged = damage(images)
-        scores = evaluator.score(lambda first, number, shown=damaged: shown[first : first + number])
+        scores = evaluator.score(functools.partial(_rows, damaged))
         rows[name] = {key.split("_")[0]: value for key, value in scores.items()}
     floor, scale = rows["none (floor)"], rows["blur, 2 pixels"]["kid"] / 1000
     print(f"\n{evaluator.extractor.name}, {len(images)} images; floor: FD {floor['fd']:.4g}, KID {floor['kid']:.3g}")

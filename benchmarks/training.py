@@ -19,11 +19,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
 
+from pipeline.checkpoint import Snapshot
 from pipeline.config import Checkpoints, Config, Discriminator, Evaluation, Generator
+from pipeline.faces import Faces
 from pipeline.networks import dcgan
 from pipeline.place import Place
 from pipeline.worker import Session, work
@@ -48,6 +51,18 @@ class Silent(Session):
     def metrics(self, values: dict[str, float], position: int) -> None:
         if "speed/images_per_second" in values:
             self.paces.append(values["speed/images_per_second"])
+
+    def image(self, name: str, image: np.ndarray, position: int) -> None:
+        pass
+
+    def warn(self, words: str, position: int) -> None:
+        pass
+
+    def score_aside(self, faces: Faces, size: int, position: int) -> None:
+        pass
+
+    def save(self, taken: Snapshot) -> None:
+        pass
 
 
 def ours(shards: str, width: int, batch: int, images: int, place: Place) -> float:

@@ -194,7 +194,7 @@ def repeated(faces: Source, folder: Path, images: int) -> str:
         name = f"{number + 1:06d}.jpg"
         (pictures / name).write_bytes(face.bytes)
         attributes.append(f"{name} " + " ".join(f"{2 * bit - 1:2d}" for bit in face.attributes))
-        partition.append(f"{name} {SPLITS.index(face.split)}")  # type: ignore[arg-type]
+        partition.append(f"{name} {SPLITS.index(face.split)}")
     (folder / "list_attr_celeba.txt").write_text("\n".join([*attributes, ""]))
     (folder / "list_eval_partition.txt").write_text("\n".join([*partition, ""]))
     return str(folder)
