@@ -252,7 +252,7 @@ def celeba64() -> Config:
         batch=64,
         generator=Generator(learning_rate=4e-4, upsampling="nearest"),
         discriminator=Discriminator(learning_rate=4e-4, normalisation="none"),
-        r1=1.0,
+        r1=0.1,
         flip=True,
         precision="bf16",
     )
