@@ -17,12 +17,16 @@ os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.3")
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 
 
-def end_servers_on_sigterm() -> None:
-    """A session that is told to stop does what it does on Ctrl-C, so that nothing it started outlives it."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+def obey_signals() -> None:
+    """SIGTERM ends a session as Ctrl-C does, so that nothing it started outlives it.
+
+    SIGINT is set, too: a shell that starts the session in the background has it ignored, and every child inherits that.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
-end_servers_on_sigterm()
+obey_signals()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,7 +41,7 @@ def ray_cluster(cache_of_its_own: None) -> Iterator[str]:
     import ray
 
     context = ray.init(num_cpus=4, include_dashboard=True, log_to_driver=False, logging_level="ERROR")
-    end_servers_on_sigterm()  # Ray has put its own way out in its place
+    obey_signals()  # Ray has put its own way out in its place
     yield context.address_info["address"]
     ray.shutdown()
 
