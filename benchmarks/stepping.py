@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pipeline.adversarial import Adversaries
-from pipeline.config import PRESETS, Config, Discriminator, Generator
+from pipeline.config import PRESETS, Config
 from pipeline.place import Place
 
 SIZE = 64
@@ -75,15 +75,9 @@ class Row:
 
 def configured(arguments: argparse.Namespace) -> Config:
     values = PRESETS[arguments.preset]().model_dump()
-    generator, discriminator = ({**values[name], "width": arguments.width} for name in ("generator", "discriminator"))
-    return Config.model_validate(
-        values
-        | {
-            "batch": arguments.batch or values["batch"],
-            "generator": Generator.model_validate(generator),
-            "discriminator": Discriminator.model_validate(discriminator),
-        }
-    )
+    for network in ("generator", "discriminator"):
+        values[network]["width"] = arguments.width
+    return Config.model_validate(values | {"batch": arguments.batch or values["batch"]})
 
 
 def main() -> None:
