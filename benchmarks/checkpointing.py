@@ -13,12 +13,12 @@ from pathlib import Path
 
 import torch
 
-from pipeline import checkpoint
-from pipeline.adversarial import Adversaries
-from pipeline.config import Config, Discriminator, Generator
-from pipeline.keeper import Keeper
-from pipeline.place import Place
-from sharding.stores import Folder
+from raygan.pipeline.config import Config, Discriminator, Generator
+from raygan.pipeline.distributed import Place
+from raygan.pipeline.objectives.adversarial.objective import Adversaries
+from raygan.pipeline.training import checkpoint
+from raygan.pipeline.training.checkpoint_manager import Keeper
+from raygan.sharding.storage.folder import Folder
 
 
 def seconds(work: Callable[[], object], rounds: int, device: torch.device) -> float:

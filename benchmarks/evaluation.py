@@ -28,14 +28,14 @@ import torch
 import torch.distributed as dist
 from PIL import Image
 
-from pipeline.adversarial import Adversaries
-from pipeline.config import demo
-from pipeline.evaluation import distances
-from pipeline.evaluation.scores import Evaluator
-from pipeline.faces import Faces
-from pipeline.networks.dcgan import Generator
-from pipeline.noise import Purpose
-from pipeline.place import Place
+from raygan.pipeline.config import demo
+from raygan.pipeline.distributed import Place
+from raygan.pipeline.evaluation import distances
+from raygan.pipeline.evaluation.sampler import Faces
+from raygan.pipeline.evaluation.scores import Evaluator
+from raygan.pipeline.models.dcgan import Generator
+from raygan.pipeline.models.noise import Purpose
+from raygan.pipeline.objectives.adversarial.objective import Adversaries
 
 LATENT, SIZE, BATCH, REALS = 100, 64, 32, 64
 PEERS = {"torch-fidelity": "torch_fidelity", "pytorch-fid": "pytorch_fid"}

@@ -14,11 +14,11 @@ from typing import Literal
 
 import torch
 
-from pipeline.adversarial import Adversaries
-from pipeline.config import Config, Discriminator, Generator
-from pipeline.place import Place
-from pipeline.reader import Reader
-from sharding.manifest import Manifest
+from raygan.pipeline.config import Config, Discriminator, Generator
+from raygan.pipeline.data.reader import Reader
+from raygan.pipeline.distributed import Place
+from raygan.pipeline.objectives.adversarial.objective import Adversaries
+from raygan.sharding.format.manifest import Manifest
 
 
 def main() -> None:

@@ -16,8 +16,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from pipeline.order import WINDOW, Order
-from sharding.shard import Layout
+from raygan.pipeline.data.order import WINDOW, Order
+from raygan.sharding.format.shard import Layout
 
 SHARDS, PER_SHARD, RANKS, PER_NODE, LANES = 100_000, 4_000, 1_024, 8, 64
 BATCH = 64 * RANKS

@@ -25,12 +25,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.reader import Reader, sequential
-from sharding.convert import ShardingOptions, convert
-from sharding.hashing import permutation
-from sharding.images import encode
-from sharding.manifest import Manifest
-from sharding.synthetic import synthesize
+from raygan.pipeline.data.reader import Reader, sequential
+from raygan.sharding.convert import ShardingOptions, convert
+from raygan.sharding.format.images import encode
+from raygan.sharding.format.manifest import Manifest
+from raygan.sharding.hashing import permutation
+from raygan.sharding.synthetic import synthesize
 
 Bytes = NDArray[np.uint8]
 Make = Callable[[], Iterator[Bytes]]  # endless batches, uint8 [BATCH, size, size, 3]

@@ -23,13 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import checkpoint
-from pipeline.config import PRESETS, Config
-from pipeline.faces import Faces
-from pipeline.header import Weights
-from pipeline.place import Place
-from pipeline.worker import Session, work
-from sharding.stores import Folder
+from raygan.pipeline.config import PRESETS, Config
+from raygan.pipeline.distributed import Place
+from raygan.pipeline.evaluation.sampler import Faces
+from raygan.pipeline.training import checkpoint
+from raygan.pipeline.training.header import Weights
+from raygan.pipeline.training.loop import Session, work
+from raygan.sharding.storage.folder import Folder
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "as it is": {},
@@ -129,7 +129,7 @@ def start(arguments: argparse.Namespace, name: str, seed: int) -> None:
 
 
 def scores(arguments: argparse.Namespace, name: str, weights: Weights) -> Iterator[dict[str, float]]:
-    from pipeline.evaluation.report import judge
+    from raygan.pipeline.evaluation.report import judge
 
     for seed in range(arguments.seeds):
         images = str(faces_file(Path(arguments.out) / file_name(name, seed), weights))

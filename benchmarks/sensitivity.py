@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
-from pipeline.evaluation.scores import Evaluator
-from pipeline.evaluation.sources import open_images
+from raygan.pipeline.evaluation.scores import Evaluator
+from raygan.pipeline.evaluation.sources import open_images
 
 Damage = Callable[[Tensor], Tensor]
 

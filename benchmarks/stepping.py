@@ -15,9 +15,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pipeline.adversarial import Adversaries
-from pipeline.config import PRESETS, Config
-from pipeline.place import Place
+from raygan.pipeline.config import PRESETS, Config
+from raygan.pipeline.distributed import Place
+from raygan.pipeline.objectives.adversarial.objective import Adversaries
 
 SIZE = 64
 Change = Callable[[Adversaries], None]

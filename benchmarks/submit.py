@@ -24,8 +24,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from sharding.convert import ShardingOptions, convert
-from sharding.synthetic import synthesize
+from raygan.sharding.convert import ShardingOptions, convert
+from raygan.sharding.synthetic import synthesize
 from tests.cluster.nodes import BIN, Cluster
 
 BARE = "import torch; print('ready', flush=True)"

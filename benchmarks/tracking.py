@@ -28,9 +28,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from pipeline import tracking
-from pipeline.networks.dcgan import Discriminator, Generator
-from pipeline.tracking.server import HOST, command, environment
+from raygan.pipeline import tracking
+from raygan.pipeline.models.dcgan import Discriminator, Generator
+from raygan.pipeline.tracking.server import HOST, command, environment
 
 BATCH, LATENT, WIDTH = 64, 64, 24
 

@@ -24,14 +24,14 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from pipeline.checkpoint import Snapshot
-from pipeline.config import Checkpoints, Config, Discriminator, Evaluation, Generator
-from pipeline.faces import Faces
-from pipeline.networks import dcgan
-from pipeline.place import Place
-from pipeline.worker import Session, work
-from sharding.manifest import Manifest
-from sharding.stores import Folder
+from raygan.pipeline.config import Checkpoints, Config, Discriminator, Evaluation, Generator
+from raygan.pipeline.distributed import Place
+from raygan.pipeline.evaluation.sampler import Faces
+from raygan.pipeline.models import dcgan
+from raygan.pipeline.training.checkpoint import Snapshot
+from raygan.pipeline.training.loop import Session, work
+from raygan.sharding.format.manifest import Manifest
+from raygan.sharding.storage.folder import Folder
 
 LATENT = 100
 WARM_UP = 640  # images
@@ -139,8 +139,8 @@ def pace(arguments: argparse.Namespace, what: str, processes: int, images: int) 
 
 
 def drawn(folder: Path) -> str:
-    from sharding.convert import ShardingOptions, convert
-    from sharding.synthetic import synthesize
+    from raygan.sharding.convert import ShardingOptions, convert
+    from raygan.sharding.synthetic import synthesize
 
     synthesize(folder / "faces", 1000)
     convert(str(folder / "faces"), str(folder / "shards"), ShardingOptions())

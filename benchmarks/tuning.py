@@ -33,11 +33,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from jobs.defaults import from_file
-from pipeline.config import Checkpoints, Config, Discriminator, Evaluation, Generator, Launch, smoke
-from pipeline.desk import News
-from pipeline.tuning.search import Score
-from pipeline.tuning.trial import Ended, Report
+from raygan.jobs.defaults import from_file
+from raygan.pipeline.config import Checkpoints, Config, Discriminator, Evaluation, Generator, Launch, smoke
+from raygan.pipeline.launch.monitor import News
+from raygan.pipeline.tuning.search import Score
+from raygan.pipeline.tuning.trial import Ended, Report
 
 CORES = 2
 LAPS = 8  # times that a trial notes its pace
@@ -95,7 +95,7 @@ def write(config: Config, file: Path) -> None:
 def raygan(plan: Plan, name: str, command: str, *tokens: str) -> float:
     """Wall seconds of a command, whose runs are in a folder of that name."""
     place = ["--shards", plan.shards, "--runs", str(plan.folder / name), "--name", name, "--config", str(plan.file)]
-    return timed(plan, ["-m", "jobs", command, *place, *tokens])
+    return timed(plan, ["-m", "raygan.jobs", command, *place, *tokens])
 
 
 def timed(plan: Plan, arguments: list[str]) -> float:
@@ -113,7 +113,7 @@ def laps(runs: Path) -> list[Lap]:
     """Of all runs tracked in `runs`."""
     from mlflow import MlflowClient
 
-    from pipeline.tracking import list_runs, local_uri
+    from raygan.pipeline.tracking import list_runs, local_uri
 
     client, found = MlflowClient(local_uri(runs)), []
     for run in list_runs(local_uri(runs)):
@@ -157,16 +157,16 @@ def plain(plan: Plan) -> Case:
 
 def plain_tune(config: Config, shards: str, runs: Path, trials: int) -> None:
     """Ray Tune around Ray Train as its documentation shows it."""
-    from jobs.cluster import cluster
+    from raygan.jobs.cluster.connect import cluster
 
     with cluster(CORES):
         from ray import tune
 
         def trial(values: dict[str, float]) -> None:
-            from pipeline import recording
-            from pipeline.runs import Run
-            from pipeline.train import fit, plan
-            from pipeline.tuning.space import overlay
+            from raygan.pipeline.launch import recording
+            from raygan.pipeline.launch.trainer import fit, plan
+            from raygan.pipeline.training.runs import Run
+            from raygan.pipeline.tuning.space import overlay
 
             own = overlay(config, values)
             launch = Launch(shards=shards, runs=str(runs), name=tune.get_context().get_trial_id()).resolved("plain")
@@ -190,11 +190,11 @@ def seconds_per_simulated_trial(plan: Plan, trials: int) -> float:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    from pipeline.train import plan as plan_of_a_run
-    from pipeline.tuning import search as searches
-    from pipeline.tuning import tune
-    from pipeline.tuning.search import Options
-    from pipeline.tuning.space import DEFAULT
+    from raygan.pipeline.launch.trainer import plan as plan_of_a_run
+    from raygan.pipeline.tuning import search as searches
+    from raygan.pipeline.tuning import tune
+    from raygan.pipeline.tuning.search import Options
+    from raygan.pipeline.tuning.space import DEFAULT
 
     say(f"a search of {trials} simulated trials")
     tune.run_trial = simulated_trial
@@ -219,15 +219,15 @@ def simulated_trial(given: dict[str, Any], *, folder: str, score: Score, board: 
 
 def overhead(plan: Plan) -> tuple[float, float]:
     """Seconds per simulated trial in a search of 8 and of 64."""
-    from jobs.cluster import cluster
+    from raygan.jobs.cluster.connect import cluster
 
     with cluster(CORES):
         return seconds_per_simulated_trial(plan, 8), seconds_per_simulated_trial(plan, 64)
 
 
 def drawn(folder: Path) -> str:
-    from sharding.convert import ShardingOptions, convert
-    from sharding.synthetic import synthesize
+    from raygan.sharding.convert import ShardingOptions, convert
+    from raygan.sharding.synthetic import synthesize
 
     say("drawing faces")
     synthesize(folder / "faces", 500)

@@ -28,16 +28,16 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 from PIL import Image
 
-from sharding.celeba import open_source
-from sharding.convert import ShardingOptions, convert
-from sharding.images import decode
-from sharding.journal import Journal
-from sharding.manifest import SPLITS
-from sharding.plan import plan
-from sharding.source import Source
-from sharding.stores import Folder
-from sharding.synthetic import synthesize
-from sharding.writer import prepare, write_shard
+from raygan.sharding.convert import ShardingOptions, convert
+from raygan.sharding.format.images import decode
+from raygan.sharding.format.manifest import SPLITS
+from raygan.sharding.journal import Journal
+from raygan.sharding.plan import plan
+from raygan.sharding.sources.celeba import open_source
+from raygan.sharding.sources.source import Source
+from raygan.sharding.storage.folder import Folder
+from raygan.sharding.synthetic import synthesize
+from raygan.sharding.writer import prepare, write_shard
 
 OPTIONS = ShardingOptions()
 DRAWN = 1_000

@@ -1,5 +1,5 @@
-"""`python -m jobs ...` is `raygan ...`, for a job whose code has travelled and which has no script of that name."""
+"""`python -m raygan.jobs ...` is `raygan ...`, for a job whose code was sent and which has no script of that name."""
 
-from jobs.cli import main
+from raygan.jobs.cli import main
 
 main()

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from jobs import defaults
-from jobs.progress import console
-from pipeline.header import Weights
+from raygan.jobs import defaults
+from raygan.jobs.ui.progress import console
+from raygan.pipeline.training.header import Weights
 
 app = App(
     name="raygan",

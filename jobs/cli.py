@@ -7,10 +7,15 @@ from typing import NoReturn
 from cyclopts import CycloptsError
 from pydantic import ValidationError
 
-from jobs.app import app
-from jobs.commands import cluster, runs, shards, tune  # noqa: F401  (importing them adds their commands)
-from jobs.progress import console
-from sharding.errors import RunError, UserError
+from raygan.jobs.app import app
+from raygan.jobs.commands import (
+    cluster,  # noqa: F401  (importing them adds their commands)
+    runs,  # noqa: F401  (importing them adds their commands)
+    shards,  # noqa: F401  (importing them adds their commands)
+    tune,  # noqa: F401  (importing them adds their commands)
+)
+from raygan.jobs.ui.progress import console
+from raygan.sharding.errors import RunError, UserError
 
 
 def fail(status: int, message: str) -> NoReturn:

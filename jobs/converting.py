@@ -3,9 +3,9 @@
 import os
 from contextlib import nullcontext
 
-from jobs.cluster import cluster
-from jobs.progress import progress
-from sharding.convert import Conversion, ShardingOptions, convert
+from raygan.jobs.cluster.connect import cluster
+from raygan.jobs.ui.progress import progress
+from raygan.sharding.convert import Conversion, ShardingOptions, convert
 
 
 def convert_with_progress(source: str, out: str, options: ShardingOptions) -> Conversion:

@@ -12,10 +12,10 @@ from cyclopts import App, ArgumentCollection
 from cyclopts.config import Dict
 from pydantic import ValidationError
 
-from pipeline import runs
-from pipeline.config import PRESETS, Config, Launch
-from pipeline.tuning import search as searches
-from sharding.errors import UserError
+from raygan.pipeline.config import PRESETS, Config, Launch
+from raygan.pipeline.training import runs
+from raygan.pipeline.tuning import search as searches
+from raygan.sharding.errors import UserError
 
 
 def preset(name: str) -> Config:

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from jobs.cluster import cluster
-from jobs.converting import convert_with_progress, describe
-from jobs.drawing import draw
-from jobs.progress import console, progress
-from jobs.training import train_with_progress
-from pipeline import runs as records
-from pipeline.config import Config, Launch
-from pipeline.header import read_header
-from sharding.convert import ShardingOptions
-from sharding.errors import UserError
-from sharding.stores import Folder
-from sharding.synthetic import synthesize
+from raygan.jobs.cluster.connect import cluster
+from raygan.jobs.converting import convert_with_progress, describe
+from raygan.jobs.drawing import draw
+from raygan.jobs.training import train_with_progress
+from raygan.jobs.ui.progress import console, progress
+from raygan.pipeline.config import Config, Launch
+from raygan.pipeline.training import runs as records
+from raygan.pipeline.training.header import read_header
+from raygan.sharding.convert import ShardingOptions
+from raygan.sharding.errors import UserError
+from raygan.sharding.storage.folder import Folder
+from raygan.sharding.synthetic import synthesize
 
 STEPS = 4
 SHEET = 64  # generated faces shown at the end

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline.checkpoint import load_faces
-from pipeline.faces import BATCH, grid
-from pipeline.header import Weights, read_header
-from sharding.errors import UserError
-from sharding.stores import Folder
+from raygan.pipeline.evaluation.sampler import BATCH, grid
+from raygan.pipeline.training.checkpoint import load_faces
+from raygan.pipeline.training.header import Weights, read_header
+from raygan.sharding.errors import UserError
+from raygan.sharding.storage.folder import Folder
 
 MOST_COLUMNS = 16
 

@@ -3,12 +3,12 @@
 import shlex
 import sys
 
-from jobs.cluster import cluster
-from jobs.progress import console, progress
-from pipeline.config import Config, Launch
-from pipeline.desk import News
-from pipeline.runs import Run
-from pipeline.train import plan, train
+from raygan.jobs.cluster.connect import cluster
+from raygan.jobs.ui.progress import console, progress
+from raygan.pipeline.config import Config, Launch
+from raygan.pipeline.launch.monitor import News
+from raygan.pipeline.launch.trainer import plan, train
+from raygan.pipeline.training.runs import Run
 
 
 def describe(config: Config, launch: Launch) -> str:

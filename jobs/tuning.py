@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobs.cluster import cluster
-from jobs.defaults import read_mapping
-from jobs.progress import console
-from jobs.standings import shown
-from pipeline import runs
-from pipeline.config import Config, Launch
-from pipeline.train import plan
-from pipeline.tuning import search as searches
-from pipeline.tuning.findings import Findings
-from pipeline.tuning.search import Options, Search
-from pipeline.tuning.space import DEFAULT, Space, parse, short, words
-from sharding.errors import UserError
+from raygan.jobs.cluster.connect import cluster
+from raygan.jobs.defaults import read_mapping
+from raygan.jobs.ui.progress import console
+from raygan.jobs.ui.search_table import shown
+from raygan.pipeline.config import Config, Launch
+from raygan.pipeline.launch.trainer import plan
+from raygan.pipeline.training import runs
+from raygan.pipeline.tuning import search as searches
+from raygan.pipeline.tuning.results import Findings
+from raygan.pipeline.tuning.search import Options, Search
+from raygan.pipeline.tuning.space import DEFAULT, Space, parse, short, words
+from raygan.sharding.errors import UserError
 
 CHANGEABLE = {"trials", "finalists", "seeds", "concurrent"}  # when a search is resumed
 
@@ -88,7 +88,7 @@ def tune_with_table(search: Search) -> Findings:
         cluster(cpus=search.workers * launch.cpus_per_worker, gpus=search.workers if launch.gpu else 0),
         shown() as show,
     ):
-        from pipeline.tuning.tune import search_all  # imports Ray, which the cluster prepares for
+        from raygan.pipeline.tuning.tune import search_all  # imports Ray, which the cluster prepares for
 
         return search_all(search, show, _say, command=shlex.join(["raygan", *sys.argv[1:]]))
 

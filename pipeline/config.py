@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from pipeline.cache import DEFAULT_BYTES, DEFAULT_FOLDER
-from pipeline.order import WINDOW
+from raygan.pipeline.data.order import WINDOW
+from raygan.pipeline.data.shard_cache import DEFAULT_BYTES, DEFAULT_FOLDER
 
 Normalisation = Literal["batch", "group", "none"]
 Augmentation = Literal["colour", "translation", "cutout"]

@@ -8,16 +8,16 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sharding.celeba import open_source
-from sharding.errors import RunError, UserError
-from sharding.journal import Journal, Reject, Written
-from sharding.lock import LEASE, Lock, locked
-from sharding.manifest import SPLITS, Crop, Encoding, Manifest, Resize, ShardEntry
-from sharding.plan import PlannedShard, limited, plan
-from sharding.shard import sha256
-from sharding.source import Source
-from sharding.stores import Folder
-from sharding.writer import write_shard
+from raygan.sharding.errors import RunError, UserError
+from raygan.sharding.format.manifest import SPLITS, Crop, Encoding, Manifest, Resize, ShardEntry
+from raygan.sharding.format.shard import sha256
+from raygan.sharding.journal import Journal, Reject, Written
+from raygan.sharding.plan import PlannedShard, limited, plan
+from raygan.sharding.sources.celeba import open_source
+from raygan.sharding.sources.source import Source
+from raygan.sharding.storage.folder import Folder
+from raygan.sharding.storage.lock import LEASE, Lock, locked
+from raygan.sharding.writer import write_shard
 
 Progress = Callable[[int, int, str], None]
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import tenacity
 
-from sharding.errors import RunError
+from raygan.sharding.errors import RunError
 
 DRIVE = "https://drive.usercontent.google.com/download"
 BY_HAND = (

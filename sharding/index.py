@@ -5,11 +5,11 @@ import tarfile
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sharding.annotations import PICTURES
-from sharding.errors import UserError
-from sharding.manifest import NAME, Crop, Encoding, Manifest, ShardEntry, Split
-from sharding.shard import sha256
-from sharding.stores import Folder
+from raygan.sharding.errors import UserError
+from raygan.sharding.format.manifest import NAME, Crop, Encoding, Manifest, ShardEntry, Split
+from raygan.sharding.format.shard import sha256
+from raygan.sharding.sources.annotations import PICTURES
+from raygan.sharding.storage.folder import Folder
 
 Progress = Callable[[int, int, str], None]
 _PIECE = 1 << 20

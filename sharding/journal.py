@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sharding.errors import UserError
-from sharding.manifest import NAME, Manifest, ShardEntry
-from sharding.plan import PlannedShard
-from sharding.stores import Folder
+from raygan.sharding.errors import UserError
+from raygan.sharding.format.manifest import NAME, Manifest, ShardEntry
+from raygan.sharding.plan import PlannedShard
+from raygan.sharding.storage.folder import Folder
 
 FOLDER = ".conversion"  # in OUT until the manifest is there
 _PLAN = "plan.json"

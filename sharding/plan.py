@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sharding.hashing import key_of, splitmix64
-from sharding.manifest import SPLITS, Split
+from raygan.sharding.format.manifest import SPLITS, Split
+from raygan.sharding.hashing import key_of, splitmix64
 
 _ROUNDS = 4
 

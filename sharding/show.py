@@ -5,10 +5,10 @@ import io
 import numpy as np
 from PIL import Image
 
-from sharding.errors import UserError
-from sharding.manifest import SPLITS, Crop, Manifest
-from sharding.shard import open_shard
-from sharding.stores import Folder
+from raygan.sharding.errors import UserError
+from raygan.sharding.format.manifest import SPLITS, Crop, Manifest
+from raygan.sharding.format.shard import open_shard
+from raygan.sharding.storage.folder import Folder
 
 CROPS: dict[Crop, str] = {  # whose published code uses it; FIDs of different crops do not compare
     178: "the largest centre square: mimicry",

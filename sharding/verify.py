@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sharding.errors import RunError
-from sharding.manifest import NAME, Manifest
-from sharding.shard import Shard, open_shard, sha256
-from sharding.stores import Folder
+from raygan.sharding.errors import RunError
+from raygan.sharding.format.manifest import NAME, Manifest
+from raygan.sharding.format.shard import Shard, open_shard, sha256
+from raygan.sharding.storage.folder import Folder
 
 Progress = Callable[[int, int, str], None]
 

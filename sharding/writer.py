@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sharding.images import ImageError, crop_centre, decode, encode, resized
-from sharding.journal import Journal, Reject, Written
-from sharding.layout import Annotation, Layout
-from sharding.manifest import ShardEntry
-from sharding.plan import PlannedShard, rows_of
-from sharding.shard import moments, sha256
-from sharding.source import Source
-from sharding.tar import BLOCK, END, MODE, OWNER, Bytes, padded
+from raygan.sharding.format.images import ImageError, crop_centre, decode, encode, resized
+from raygan.sharding.format.layout import Annotation, Layout
+from raygan.sharding.format.manifest import ShardEntry
+from raygan.sharding.format.shard import moments, sha256
+from raygan.sharding.format.tar import BLOCK, END, MODE, OWNER, Bytes, padded
+from raygan.sharding.journal import Journal, Reject, Written
+from raygan.sharding.plan import PlannedShard, rows_of
+from raygan.sharding.sources.source import Source
 
 if TYPE_CHECKING:
-    from sharding.convert import ShardingOptions
+    from raygan.sharding.convert import ShardingOptions
 
 
 def write_shard(source: Source, journal: Journal, options: "ShardingOptions", shard: PlannedShard) -> Written:

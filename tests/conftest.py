@@ -92,8 +92,8 @@ def mlflow_server(mlflow_store: str, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="session")
 def shards(ray_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small data set of drawn faces, 32 pixels: 64 for training, 8 to validate, 8 to test."""
-    from sharding.convert import ShardingOptions, convert
-    from sharding.synthetic import synthesize
+    from raygan.sharding.convert import ShardingOptions, convert
+    from raygan.sharding.synthetic import synthesize
 
     root = tmp_path_factory.mktemp("data")
     synthesize(root / "faces", 80)

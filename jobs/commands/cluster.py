@@ -6,9 +6,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from jobs.app import app, say
-from jobs.progress import console
-from sharding.errors import UserError
+from raygan.jobs.app import app, say
+from raygan.jobs.ui.progress import console
+from raygan.sharding.errors import UserError
 
 jobs = App(name="jobs", help="What was sent to a cluster with `raygan submit`.")
 app.command(jobs)
@@ -49,8 +49,9 @@ def submit(
     command
         After two dashes: any raygan command, as it would be typed on the cluster.
     """
-    from jobs import following, submit
-    from jobs.jobserver import How, JobServer
+    from raygan.jobs.cluster import follow as following
+    from raygan.jobs.cluster import send as submit
+    from raygan.jobs.cluster.job_server import How, JobServer
 
     server = JobServer(address)
     id = submit.send(app, server, name, command, How(installed, num_cpus, num_gpus), resume)
@@ -64,7 +65,7 @@ def list_jobs(*, address: Address = None) -> None:
     """Show all jobs of a cluster, oldest first."""
     from rich.table import Table
 
-    from jobs.jobserver import JobServer
+    from raygan.jobs.cluster.job_server import JobServer
 
     table = Table("job", "status", "started", "user", "command", box=None, pad_edge=False)
     for job in JobServer(address).jobs():
@@ -76,7 +77,7 @@ def list_jobs(*, address: Address = None) -> None:
 @jobs.command
 def status(name: Name, *, address: Address = None) -> None:
     """Say how a job is, and where it came from. With several of a name, the last."""
-    from jobs.jobserver import JobServer
+    from raygan.jobs.cluster.job_server import JobServer
 
     job = JobServer(address).newest(name)
     for label, value in (job._asdict() | job.how._asdict()).items():
@@ -94,8 +95,8 @@ def logs(
     address: Address = None,
 ) -> None:
     """Print what a job has printed."""
-    from jobs import following
-    from jobs.jobserver import JobServer
+    from raygan.jobs.cluster import follow as following
+    from raygan.jobs.cluster.job_server import JobServer
 
     server = JobServer(address)
     job = server.newest(name)
@@ -107,8 +108,8 @@ def logs(
 @jobs.command
 def stop(name: Name, *, address: Address = None) -> None:
     """End a job: a run saves a checkpoint first, for which it has five minutes. Returns when it has ended."""
-    from jobs import following
-    from jobs.jobserver import JobServer
+    from raygan.jobs.cluster import follow as following
+    from raygan.jobs.cluster.job_server import JobServer
 
     server = JobServer(address)
     job = server.newest(name)
@@ -128,8 +129,9 @@ def go_on(
     follow: Annotated[bool, Parameter(help="Print the job's log until it ends or Ctrl-C.")] = True,
 ) -> None:
     """Send a job that is over once more: a run goes on from its newest checkpoint, a conversion from its last shard."""
-    from jobs import following, submit
-    from jobs.jobserver import JobServer
+    from raygan.jobs.cluster import follow as following
+    from raygan.jobs.cluster import send as submit
+    from raygan.jobs.cluster.job_server import JobServer
 
     server = JobServer(address)
     job = server.newest(name)
@@ -155,8 +157,8 @@ def doctor(
 
     Also closes the MLflow runs of drivers that died. Given a dashboard's address, it sends itself there as a job.
     """
-    from jobs.doctor.finding import Asked
-    from jobs.doctor.report import remote, report
+    from raygan.jobs.doctor.finding import Asked
+    from raygan.jobs.doctor.report import remote, report
 
     if tracking and not tracking.startswith("http"):
         raise UserError(f"--tracking {tracking}: the address of an MLflow server is meant; nodes cannot share a file")

@@ -5,13 +5,13 @@ from typing import Annotated
 
 from cyclopts import App, Parameter, validators
 
-from jobs import defaults
-from jobs.app import Device, Drawing, Runs, Split, Which, app, say
-from jobs.progress import progress
-from pipeline import runs as records
-from pipeline.config import Config, Launch
-from pipeline.unchanged import refuse_changes
-from sharding.errors import RunError
+from raygan.jobs import defaults
+from raygan.jobs.app import Device, Drawing, Runs, Split, Which, app, say
+from raygan.jobs.ui.progress import progress
+from raygan.pipeline.config import Config, Launch
+from raygan.pipeline.data.integrity import refuse_changes
+from raygan.pipeline.training import runs as records
+from raygan.sharding.errors import RunError
 
 tracking = App(name="tracking", help="What MLflow knows of the runs.")
 app.command(tracking)
@@ -42,7 +42,7 @@ def train(
     own flags.
     The defaults shown are those of --preset radford.
     """
-    from jobs.training import describe, train_with_progress
+    from raygan.jobs.training import describe, train_with_progress
 
     if resume := defaults.resumed(resume, launch.runs, launch.name):
         refuse_changes(records.load(launch.runs, resume).config, config)
@@ -79,7 +79,7 @@ def generate(
     out
         NAME.png: one sheet; NAME.npy: uint8 [count, height, width, 3]; anything else: a folder of PNG files.
     """
-    from jobs.drawing import draw
+    from raygan.jobs.drawing import draw
 
     found = records.find_checkpoint(runs, source, checkpoint)
     with progress("drawing faces") as advance:
@@ -123,9 +123,9 @@ def evaluate(
     source
         Name of a run, folder of a checkpoint, folder of images, or .npy file (uint8, [n, height, width, 3]).
     """
-    from jobs.judging import Question
-    from jobs.judging import evaluate as judge
-    from pipeline.evaluation.report import Report
+    from raygan.pipeline.evaluation.report import Report
+    from raygan.pipeline.launch.evaluate import Question
+    from raygan.pipeline.launch.evaluate import evaluate as judge
 
     other = Report.load(against) if against else None
     question = Question.about(
@@ -142,7 +142,7 @@ def evaluate(
 @app.command
 def ui(*, runs: Runs = "runs", port: Annotated[int, Parameter(help="On this machine only.")] = 5000) -> None:
     """Show all runs in MLflow's pages, in a browser on this machine, until Ctrl-C."""
-    from pipeline.tracking.server import ui as serve
+    from raygan.pipeline.tracking.server import ui as serve
 
     serve(Path(runs), port)
 
@@ -157,7 +157,7 @@ def demo(
     workers: Annotated[int, Parameter(help="Ray Train workers, one CPU core each.")] = 2,
 ) -> None:
     """The main job, end to end, on drawn faces: no data set, account, server or GPU. Reuses what it finds."""
-    from jobs.demo import run_demo
+    from raygan.jobs.demo import run_demo
 
     run_demo(Path(runs), name, faces, workers, defaults.preset(preset))
 
@@ -165,7 +165,7 @@ def demo(
 @tracking.command
 def flush(*, runs: Runs = "runs") -> None:
     """Deliver to MLflow what killed workers and servers that were away have left undelivered."""
-    from pipeline.tracking import flush as deliver
+    from raygan.pipeline.tracking import flush as deliver
 
     spools = deliver(runs)
     for spool in spools:

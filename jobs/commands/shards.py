@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from jobs.app import Split, app, say
-from jobs.progress import console, progress
-from sharding.convert import ShardingOptions
-from sharding.errors import RunError
+from raygan.jobs.app import Split, app, say
+from raygan.jobs.ui.progress import console, progress
+from raygan.sharding.convert import ShardingOptions
+from raygan.sharding.errors import RunError
 
 data = App(name="data", help="Get or draw a data set of faces.")
 shards = App(name="shards", help="Look at a data set, check it, or index tars made elsewhere.")
@@ -29,7 +29,7 @@ def synthesize(out: Path, *, count: int = 2000, seed: int = 0) -> None:
     seed
         Of the faces; the same seed draws the same ones.
     """
-    from sharding.synthetic import synthesize as draw
+    from raygan.sharding.synthetic import synthesize as draw
 
     with progress("drawing faces") as advance:
         draw(out, count, seed, lambda done: advance(done, count, ""))
@@ -45,7 +45,7 @@ def download(out: Path) -> None:
     out
         Folder to write.
     """
-    from sharding.download import download as fetch
+    from raygan.sharding.download import download as fetch
 
     with progress("downloading", "bytes") as advance:
         fetch(out, advance)
@@ -69,11 +69,11 @@ def shard(
     out
         Folder for the shards and their manifest.
     """
-    from jobs.converting import convert_with_progress, describe
+    from raygan.jobs.converting import convert_with_progress, describe
 
     done = convert_with_progress(source, out, options)
     if dali_index:
-        from sharding.index import write_dali_index
+        from raygan.sharding.index import write_dali_index
 
         write_dali_index(out)
     say(describe(done, out), f"raygan train --shards {out}")
@@ -92,8 +92,8 @@ def show(folder: str, sheet: Path = Path("shards.png"), *, split: Split | None =
     split
         To draw from. [default: the first that has images]
     """
-    from sharding.manifest import Manifest
-    from sharding.show import contact_sheet, describe
+    from raygan.sharding.format.manifest import Manifest
+    from raygan.sharding.show import contact_sheet, describe
 
     for label, text in describe(Manifest.load(folder)):
         print(f"{label:12}{text}")
@@ -112,7 +112,7 @@ def verify(
     folder
         Of the data set.
     """
-    from sharding.verify import verify as check
+    from raygan.sharding.verify import verify as check
 
     with progress("verifying", "shards") as advance:
         found = check(folder, fast, advance)
@@ -137,7 +137,7 @@ def index(
     folder
         Of the tars.
     """
-    from sharding.index import index as make
+    from raygan.sharding.index import index as make
 
     with progress("indexing", "shards") as advance:
         manifest = make(folder, size, crop, advance)

@@ -6,12 +6,12 @@ from typing import Annotated
 from cyclopts import Parameter
 from pydantic import BeforeValidator, Field
 
-from jobs import defaults
-from jobs.app import app, say
-from jobs.commands.runs import KNOBS, PLACE
-from pipeline.config import Config, Launch
-from pipeline.tuning import search as searches
-from pipeline.tuning.search import Options
+from raygan.jobs import defaults
+from raygan.jobs.app import app, say
+from raygan.jobs.commands.runs import KNOBS, PLACE
+from raygan.pipeline.config import Config, Launch
+from raygan.pipeline.tuning import search as searches
+from raygan.pipeline.tuning.search import Options
 
 
 class TrialLaunch(Launch):
@@ -51,7 +51,7 @@ def tune(
     All trials share the knobs below, except for what varies. The best configuration is left as a file for
     `raygan train --config`. A search that was stopped or killed goes on with --resume.
     """
-    from jobs.tuning import describe, planned, report, tune_with_table
+    from raygan.jobs.tuning import describe, planned, report, tune_with_table
 
     resume = defaults.resumed(resume, launch.runs, launch.name, searches.exists)
     search = planned(resume, vary or [], space, options, launch, config)

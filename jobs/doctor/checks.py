@@ -5,13 +5,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from jobs.cluster import GROUP
-from jobs.doctor import collective
-from jobs.doctor.finding import Cluster, Finding, Node, Trouble, judged, skipped
-from jobs.doctor.node import installed
-from pipeline import tracking as mlflow
-from sharding.errors import UserError
-from sharding.manifest import Manifest
+from raygan.jobs.cluster.connect import GROUP
+from raygan.jobs.doctor import collective
+from raygan.jobs.doctor.finding import Cluster, Finding, Node, Trouble, judged, skipped
+from raygan.jobs.doctor.node import installed
+from raygan.pipeline import tracking as mlflow
+from raygan.sharding.errors import UserError
+from raygan.sharding.format.manifest import Manifest
 
 CLOCK_SECONDS = 2.0
 SHARED_MEMORY = 500e6  # bytes; Docker gives 64 MB, NCCL and Ray's object store want much more

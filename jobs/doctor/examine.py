@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from jobs.cluster import cluster
-from jobs.doctor import node
-from jobs.doctor.checks import CHECKS
-from jobs.doctor.finding import Asked, Cluster, Finding, Node
-from sharding.stores import Folder
+from raygan.jobs.cluster.connect import cluster
+from raygan.jobs.doctor import node
+from raygan.jobs.doctor.checks import CHECKS
+from raygan.jobs.doctor.finding import Asked, Cluster, Finding, Node
+from raygan.sharding.storage.folder import Folder
 
 PATIENCE = 60.0  # seconds for a node to run a small task
 

@@ -12,10 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jobs.doctor.finding import Asked, Trouble
-from sharding.manifest import Manifest
-from sharding.shard import sha256
-from sharding.stores import Folder
+from raygan.jobs.doctor.finding import Asked, Trouble
+from raygan.sharding.format.manifest import Manifest
+from raygan.sharding.format.shard import sha256
+from raygan.sharding.storage.folder import Folder
 
 GPUS = "import torch; print(torch.cuda.device_count())"
 WRITTEN = "driver"  # what the driver has left in the storage for all to see

@@ -6,12 +6,13 @@ from datetime import datetime
 from cyclopts import App
 from rich.markup import escape
 
-from jobs import following, submit
-from jobs.doctor.examine import examine
-from jobs.doctor.finding import Asked, Finding
-from jobs.jobserver import JobServer
-from jobs.progress import console
-from sharding.errors import RunError
+from raygan.jobs.cluster import follow as following
+from raygan.jobs.cluster import send as submit
+from raygan.jobs.cluster.job_server import JobServer
+from raygan.jobs.doctor.examine import examine
+from raygan.jobs.doctor.finding import Asked, Finding
+from raygan.jobs.ui.progress import console
+from raygan.sharding.errors import RunError
 
 COLOURS = {"ok": "green", "failed": "red", "skipped": "dim"}
 

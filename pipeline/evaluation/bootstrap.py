@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from pipeline.evaluation import distances
-from pipeline.evaluation.cache import Measurement
-from pipeline.evaluation.statistics import Statistics
-from sharding.hashing import hashes, key_of
+from raygan.pipeline.evaluation import distances
+from raygan.pipeline.evaluation.cache import Measurement
+from raygan.pipeline.evaluation.statistics import Statistics
+from raygan.sharding.hashing import hashes, key_of
 
 SEED = 0x626F6F74  # "boot"
 

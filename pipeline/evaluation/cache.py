@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.evaluation.statistics import Statistics
-from sharding.stores import Folder
+from raygan.pipeline.evaluation.statistics import Statistics
+from raygan.sharding.storage.folder import Folder
 
 VERSION = "1"  # of the entry's layout and of all that lies between images and statistics
 log = logging.getLogger(__name__)

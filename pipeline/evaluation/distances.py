@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.evaluation.statistics import Statistics
+from raygan.pipeline.evaluation.statistics import Statistics
 
 BLOCK = 4096  # rows of a kernel or distance matrix that are in memory at once
 

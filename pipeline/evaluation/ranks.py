@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from sharding.errors import RunError
+from raygan.sharding.errors import RunError
 
 
 def world_size() -> int:

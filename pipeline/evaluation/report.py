@@ -8,10 +8,10 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
-from pipeline.evaluation import bootstrap, ranks
-from pipeline.evaluation.scores import Evaluator, Generate, score_names
-from pipeline.evaluation.sources import Images, open_images
-from sharding.errors import UserError
+from raygan.pipeline.evaluation import bootstrap, ranks
+from raygan.pipeline.evaluation.scores import Evaluator, Generate, score_names
+from raygan.pipeline.evaluation.sources import Images, open_images
+from raygan.sharding.errors import UserError
 
 COUNT = 50_000
 DEVIATIONS = {"fid": bootstrap.frechet_deviation, "kid": bootstrap.kid_deviation}

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.evaluation import distances, ranks
-from pipeline.evaluation.cache import Cache, Measurement, default_location
-from pipeline.evaluation.extractors import Extractor, load_extractor
-from pipeline.evaluation.sources import open_images
-from pipeline.evaluation.statistics import Statistics
-from sharding.errors import RunError, UserError
+from raygan.pipeline.evaluation import distances, ranks
+from raygan.pipeline.evaluation.cache import Cache, Measurement, default_location
+from raygan.pipeline.evaluation.extractors.extractor import Extractor, load_extractor
+from raygan.pipeline.evaluation.sources import open_images
+from raygan.pipeline.evaluation.statistics import Statistics
+from raygan.sharding.errors import RunError, UserError
 
 Generate = Callable[[int, int], Tensor]
 Batches = Callable[[int, int], Iterator[Tensor]]

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pipeline.reader import sequential
-from sharding.errors import RunError, UserError
-from sharding.manifest import Manifest
+from raygan.pipeline.data.reader import sequential
+from raygan.sharding.errors import RunError, UserError
+from raygan.sharding.format.manifest import Manifest
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pipeline.evaluation import ranks
+from raygan.pipeline.evaluation import ranks
 
 
 class Statistics:

@@ -6,13 +6,12 @@ The driver creates a run and ends it (`runs`), one worker writes to it (`writer`
 The best generator goes into the model registry (`model`, `served`); `server` shows it all in a browser.
 """
 
-from pipeline.tracking.afterwards import Flushed, flush
-from pipeline.tracking.check import check_registry, check_writing
-from pipeline.tracking.client import local_uri
-from pipeline.tracking.describe import GRID, JOURNEY, NOTE, ORIGIN, description, log_inputs, origin
-from pipeline.tracking.model import Registered, register_generator
-from pipeline.tracking.plot import log_accuracy
-from pipeline.tracking.runs import (
+from raygan.pipeline.tracking.check import check_registry, check_writing
+from raygan.pipeline.tracking.client import local_uri
+from raygan.pipeline.tracking.describe import GRID, JOURNEY, NOTE, ORIGIN, description, log_inputs, origin
+from raygan.pipeline.tracking.plot import log_accuracy
+from raygan.pipeline.tracking.registry.model import Registered, register_generator
+from raygan.pipeline.tracking.runs import (
     RunInfo,
     Status,
     close_dead_runs,
@@ -22,9 +21,10 @@ from pipeline.tracking.runs import (
     list_runs,
     resume_run,
 )
-from pipeline.tracking.server import ui
-from pipeline.tracking.spool import undelivered
-from pipeline.tracking.writer import Writer
+from raygan.pipeline.tracking.server import ui
+from raygan.pipeline.tracking.spool.flush import Flushed, flush
+from raygan.pipeline.tracking.spool.spool import undelivered
+from raygan.pipeline.tracking.spool.writer import Writer
 
 __all__ = [
     "GRID",

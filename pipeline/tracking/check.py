@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from pipeline.tracking.runs import answering
+from raygan.pipeline.tracking.runs import answering
 
 EXPERIMENT = "raygan-doctor"
 

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sharding.errors import UserError
+from raygan.sharding.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

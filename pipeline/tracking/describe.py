@@ -13,9 +13,9 @@ from typing import Any
 
 import psutil
 
-from pipeline.tracking.client import before_import, redact
-from pipeline.tracking.runs import answering
-from sharding.manifest import SPLITS, Manifest
+from raygan.pipeline.tracking.client import before_import, redact
+from raygan.pipeline.tracking.runs import answering
+from raygan.sharding.format.manifest import SPLITS, Manifest
 
 NOTE = "mlflow.note.content"  # the tag that MLflow shows as the run's description
 GRID = "faces.png"  # the artifact that the description shows

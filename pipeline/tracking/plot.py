@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.tracking.runs import answering, find_run, list_runs
+from raygan.pipeline.tracking.runs import answering, find_run, list_runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pipeline.tracking.runs import RunInfo
+    from raygan.pipeline.tracking.runs import RunInfo
 
 PLOT = "accuracy.png"
 ACCURACY, BALANCE = "discriminator/accuracy", "balance"

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 from tenacity import Retrying, retry, retry_if_exception, retry_if_exception_message, stop_after_delay, wait_exponential
 
-from pipeline.tracking.afterwards import copy
-from pipeline.tracking.client import client, first_line, local_folder, redact
-from pipeline.tracking.delivery import HEARTBEAT, OPENED, PRESUMED_DEAD
-from pipeline.tracking.liveness import death_of, this_driver
-from pipeline.tracking.spool import Spool
-from pipeline.tracking.view import saved_view
-from sharding.errors import UserError
-from sharding.stores import Folder
+from raygan.pipeline.tracking.client import client, first_line, local_folder, redact
+from raygan.pipeline.tracking.liveness import death_of, this_driver
+from raygan.pipeline.tracking.spool.delivery import HEARTBEAT, OPENED, PRESUMED_DEAD
+from raygan.pipeline.tracking.spool.flush import copy
+from raygan.pipeline.tracking.spool.spool import Spool
+from raygan.pipeline.tracking.view import saved_view
+from raygan.sharding.errors import UserError
+from raygan.sharding.storage.folder import Folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

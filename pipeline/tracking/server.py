@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.tracking.client import PATIENCE, local_uri
-from sharding.errors import UserError
+from raygan.pipeline.tracking.client import PATIENCE, local_uri
+from raygan.sharding.errors import UserError
 
 HOST = "127.0.0.1"
 

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from pipeline.tuning.ranking import Row
-from pipeline.tuning.space import short
+from raygan.pipeline.tuning.ranking import Row
+from raygan.pipeline.tuning.space import short
 
 FIRST = ("generator.learning_rate", "discriminator.learning_rate", "balance")  # to be axes of a heat map, if varied
 PANELS = 3  # of a heat map, where the balance takes more values than that

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.tuning.ledger import Entry, State
-from pipeline.tuning.space import Values
+from raygan.pipeline.tuning.space import Values
+from raygan.pipeline.tuning.study import Entry, State
 
 
 class Row(NamedTuple):

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from pipeline import runs, tracking
-from pipeline.config import Config, Launch
-from pipeline.runs import Run
-from pipeline.tuning.search import Search
-from pipeline.tuning.space import words
-from sharding.manifest import Manifest
+from raygan.pipeline import tracking
+from raygan.pipeline.config import Config, Launch
+from raygan.pipeline.training import runs
+from raygan.pipeline.training.runs import Run
+from raygan.pipeline.tuning.search import Search
+from raygan.pipeline.tuning.space import words
+from raygan.sharding.format.manifest import Manifest
 
 CLOSE_SECONDS = 60.0
 

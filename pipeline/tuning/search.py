@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic import Field, ValidationError
 
-from pipeline.config import Config, Knobs, Launch
-from pipeline.tuning.space import Space, check, grid_points
-from sharding.errors import UserError
+from raygan.pipeline.config import Config, Knobs, Launch
+from raygan.pipeline.tuning.space import Space, check, grid_points
+from raygan.sharding.errors import UserError
 
 RECORD, JOURNAL, TRIALS = "search.json", "journal.log", "trials"
 Score: TypeAlias = Literal["kid", "fid"]

@@ -9,9 +9,9 @@ from typing import Annotated, Any, TypeAlias
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError
 
-from pipeline.config import PRESETS, Config, Knobs, Launch
-from pipeline.train import check_sharing
-from sharding.errors import UserError
+from raygan.pipeline.config import PRESETS, Config, Knobs, Launch
+from raygan.pipeline.launch.trainer import check_sharing
+from raygan.sharding.errors import UserError
 
 # What makes two trials comparable stays the same in all of them.
 NOT_VARIED = ("preset", "seed", "images", "log_every", "evaluation", "checkpoints")

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from filelock import FileLock
 
-from pipeline import runs
-from pipeline.desk import News
-from pipeline.runs import Run
-from pipeline.tuning.board import TrialNews
-from pipeline.tuning.search import Score
-from sharding.errors import RunError, UserError
+from raygan.pipeline.launch.monitor import News
+from raygan.pipeline.training import runs
+from raygan.pipeline.training.runs import Run
+from raygan.pipeline.tuning.monitor import TrialNews
+from raygan.pipeline.tuning.search import Score
+from raygan.sharding.errors import RunError, UserError
 
 if TYPE_CHECKING:
-    from pipeline.place import Place
+    from raygan.pipeline.distributed import Place
 
 CLOSE_SECONDS = 20.0  # for MLflow to take what the trial wrote; what is left then, the driver delivers later
 THREAD_SECONDS = "60"  # that Tune waits for a trial's function to end before it takes another process for the next
@@ -49,7 +49,7 @@ def run_trial(given: dict[str, Any], *, folder: str, score: Score, board: Any) -
         return Ended(ended="stopped", reason="")
     import torch
 
-    from pipeline import worker  # noqa: F401  (what a cold process has to import is no cost of its first trial)
+    from raygan.pipeline.training import loop as worker  # noqa: F401  (what a cold process has to import is no cost of its first trial)
 
     report.start_clock()
     try:
@@ -93,7 +93,7 @@ class Report:
 
 
 def _elsewhere(run: Run, report: Report) -> int:
-    from pipeline.train import fit
+    from raygan.pipeline.launch.trainer import fit
 
     return fit(run, report)
 
@@ -101,9 +101,9 @@ def _elsewhere(run: Run, report: Report) -> int:
 def _here(run: Run, report: Report) -> int:
     import torch
 
-    from pipeline.place import Place
-    from pipeline.session import ClusterSession
-    from pipeline.worker import work
+    from raygan.pipeline.distributed import Place
+    from raygan.pipeline.launch.session import ClusterSession
+    from raygan.pipeline.training.loop import work
 
     torch.set_num_threads(run.launch.cpus_per_worker)
     session = ClusterSession(run, True, report)
@@ -121,8 +121,8 @@ def _here(run: Run, report: Report) -> int:
 
 def _know_real_statistics(run: Run, place: Place) -> None:
     """Leaves them in the cache before any trial needs them: one of those that begin together computes them for all."""
-    from pipeline.evaluation.cache import user_folder
-    from pipeline.worker import evaluator
+    from raygan.pipeline.evaluation.cache import user_folder
+    from raygan.pipeline.training.loop import evaluator
 
     if run.data in _known:
         return

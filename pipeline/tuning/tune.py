@@ -10,15 +10,16 @@ from ray import tune
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from pipeline import tracking
-from pipeline.relay import relay
-from pipeline.tuning import findings, recording
-from pipeline.tuning.board import Board, TrialNews
-from pipeline.tuning.conductor import Conductor
-from pipeline.tuning.findings import Findings
-from pipeline.tuning.room import room
-from pipeline.tuning.search import Search
-from pipeline.tuning.trial import run_trial
+from raygan.pipeline import tracking
+from raygan.pipeline.launch.signals import relay
+from raygan.pipeline.tuning import recording
+from raygan.pipeline.tuning import results as findings
+from raygan.pipeline.tuning.capacity import room
+from raygan.pipeline.tuning.coordinator import Conductor
+from raygan.pipeline.tuning.monitor import Board, TrialNews
+from raygan.pipeline.tuning.results import Findings
+from raygan.pipeline.tuning.search import Search
+from raygan.pipeline.tuning.trial import run_trial
 
 Show = Callable[[Conductor], None]
 

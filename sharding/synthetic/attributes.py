@@ -6,7 +6,7 @@ face in focus that smiles or wears make-up, which is arbitrary and documented as
 
 from collections.abc import Callable
 
-from sharding.synthetic.portrait import Person, Portrait, Scene
+from raygan.sharding.synthetic.portrait import Person, Portrait, Scene
 
 
 def _chubby(p: Person) -> bool:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from sharding.errors import UserError
-from sharding.synthetic.attributes import ATTRIBUTES, attributes_of
-from sharding.synthetic.drawing import draw
-from sharding.synthetic.portrait import Portrait, portrait
+from raygan.sharding.errors import UserError
+from raygan.sharding.synthetic.attributes import ATTRIBUTES, attributes_of
+from raygan.sharding.synthetic.drawing import draw
+from raygan.sharding.synthetic.portrait import Portrait, portrait
 
 VERSION = 1  # of the pictures: raise it when the same seed no longer draws the same faces
 LARGEST = 999_999  # six-digit names

@@ -4,12 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from sharding.synthetic import features, head, worn
-from sharding.synthetic.canvas import ellipse
-from sharding.synthetic.easel import HEIGHT, WIDTH, Easel
-from sharding.synthetic.hair import Hair
-from sharding.synthetic.hats import draw_hat
-from sharding.synthetic.portrait import Portrait
+from raygan.sharding.synthetic import accessories as worn
+from raygan.sharding.synthetic import features, head
+from raygan.sharding.synthetic.canvas import ellipse
+from raygan.sharding.synthetic.frame import HEIGHT, WIDTH, Easel
+from raygan.sharding.synthetic.hair import Hair
+from raygan.sharding.synthetic.hats import draw_hat
+from raygan.sharding.synthetic.portrait import Portrait
 
 
 def draw(portrait: Portrait) -> NDArray[np.uint8]:

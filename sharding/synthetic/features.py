@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sharding.synthetic.canvas import Floats, Mask, curve, ellipse, ribbon
-from sharding.synthetic.easel import EYE, Easel
-from sharding.synthetic.head import chin, half_width
-from sharding.synthetic.portrait import Colour, mix
+from raygan.sharding.synthetic.canvas import Floats, Mask, curve, ellipse, ribbon
+from raygan.sharding.synthetic.frame import EYE, Easel
+from raygan.sharding.synthetic.head import chin, half_width
+from raygan.sharding.synthetic.portrait import Colour, mix
 
 Line = NDArray[np.float64]
 _DARK: Colour = (38, 24, 22)

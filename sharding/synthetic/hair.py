@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sharding.synthetic.canvas import Floats, Mask, curve, ellipse
-from sharding.synthetic.easel import Easel
-from sharding.synthetic.head import half_width
-from sharding.synthetic.portrait import mix
+from raygan.sharding.synthetic.canvas import Floats, Mask, curve, ellipse
+from raygan.sharding.synthetic.frame import Easel
+from raygan.sharding.synthetic.head import half_width
+from raygan.sharding.synthetic.portrait import mix
 
 Line = NDArray[np.float64]
 _ENDS = {"short": 8.0, "tied": 8.0, "medium": 58.0, "long": 120.0}  # v where the hair ends

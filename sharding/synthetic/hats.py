@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sharding.synthetic.canvas import Field, Mask, curve, ellipse
-from sharding.synthetic.easel import Easel
-from sharding.synthetic.hair import Hair
-from sharding.synthetic.portrait import mix
+from raygan.sharding.synthetic.canvas import Field, Mask, curve, ellipse
+from raygan.sharding.synthetic.frame import Easel
+from raygan.sharding.synthetic.hair import Hair
+from raygan.sharding.synthetic.portrait import mix
 
 _SHADOW = (0.4, 0.3, 0.28)
 Line = NDArray[np.float64]

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sharding.synthetic.canvas import Floats, Mask, ellipse
-from sharding.synthetic.easel import EYE, Easel, mirrored
+from raygan.sharding.synthetic.canvas import Floats, Mask, ellipse
+from raygan.sharding.synthetic.frame import EYE, Easel, mirrored
 
 _MIDDLE = 4.0  # v where the head is widest
 _SHADE = np.array((0.68, 1.0, 1.12), np.float32)  # skin turns redder where it is darker

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from sharding.synthetic.stream import Stream
+from raygan.sharding.synthetic.stream import Stream
 
 IDENTITIES = 10_177  # as many people as CelebA shows
 Colour = tuple[float, float, float]  # red, green, blue, each 0 to 255

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from sharding.hashing import hashes, key_of
+from raygan.sharding.hashing import hashes, key_of
 
 T = TypeVar("T")
 _BLOCK = 128

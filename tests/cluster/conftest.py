@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from sharding.synthetic import synthesize
+from raygan.sharding.synthetic import synthesize
 from tests.cluster.nodes import Cluster
 from tests.conftest import free_port
 
@@ -27,7 +27,7 @@ class Cloud(NamedTuple):
 
     def start(self, *words: str, token: str | None = TOKEN, apart: bool = True) -> "subprocess.Popen[str]":
         """Starts a `raygan` command as a client that knows the dashboard and the token, and nothing else."""
-        command = [sys.executable, "-c", "from jobs.cli import main; main()", *words]
+        command = [sys.executable, "-c", "from raygan.jobs.cli import main; main()", *words]
         if apart and may_unshare():
             command = ["unshare", "--mount", "sh", "-c", APART, "sh", str(self.data), *command]
         kept = ("PATH", "OMP_NUM_THREADS")

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from jobs.doctor import checks
-from jobs.doctor.finding import Asked, Node
-from jobs.doctor.finding import Cluster as Seen
-from jobs.doctor.node import installed
-from pipeline import tracking
-from pipeline.tracking.client import client
-from pipeline.tracking.liveness import this_driver
-from pipeline.tracking.runs import DRIVER
+from raygan.jobs.doctor import checks
+from raygan.jobs.doctor.finding import Asked, Node
+from raygan.jobs.doctor.finding import Cluster as Seen
+from raygan.jobs.doctor.node import installed
+from raygan.pipeline import tracking
+from raygan.pipeline.tracking.client import client
+from raygan.pipeline.tracking.liveness import this_driver
+from raygan.pipeline.tracking.runs import DRIVER
 from tests.cluster.conftest import Cloud, may_unshare
 from tests.cluster.nodes import kill
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline import tracking
+from raygan.pipeline import tracking
 from tests.cluster.conftest import Cloud
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.header import HEADER, read_header
-from sharding.stores import Folder
+from raygan.pipeline.training.header import HEADER, read_header
+from raygan.sharding.storage.folder import Folder
 from tests.cluster.conftest import CANARY, TOKEN, Cloud
 from tests.cluster.nodes import kill
 from tests.cluster.waiting import until

@@ -9,10 +9,10 @@ import sys
 
 import ray
 
-from pipeline import train as training
-from pipeline.config import Config, Launch
-from pipeline.desk import News
-from sharding.errors import RunError, UserError
+from raygan.pipeline.config import Config, Launch
+from raygan.pipeline.launch import trainer as training
+from raygan.pipeline.launch.monitor import News
+from raygan.sharding.errors import RunError, UserError
 from tests.faults import steps
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 
-from pipeline import runs
-from pipeline.config import smoke
-from sharding.stores import Folder
+from raygan.pipeline.config import smoke
+from raygan.pipeline.training import runs
+from raygan.sharding.storage.folder import Folder
+from tests.faults.harness import COUNTS, equal, final_state
 from tests.faults.kills import run_with_kills
-from tests.faults.stage import COUNTS, equal, final_state
 from tests.pipeline.small_datasets import write_dataset
 
 KILLS_PER_RUN = 10

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline import runs
-from pipeline.checkpoint import Snapshot
-from pipeline.config import Config
-from pipeline.keeper import Keeper
-from pipeline.place import Place
-from pipeline.worker import work
-from sharding.errors import RunError
-from sharding.stores import Folder
-from tests.pipeline.sessions import PlainSession
+from raygan.pipeline.config import Config
+from raygan.pipeline.distributed import Place
+from raygan.pipeline.training import runs
+from raygan.pipeline.training.checkpoint import Snapshot
+from raygan.pipeline.training.checkpoint_manager import Keeper
+from raygan.pipeline.training.loop import work
+from raygan.sharding.errors import RunError
+from raygan.sharding.storage.folder import Folder
+from tests.pipeline.training.sessions import PlainSession
 
 
 class KeptSession(PlainSession):

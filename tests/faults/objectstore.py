@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import s3fs
 
-from sharding.stores import Folder
+from raygan.sharding.storage.folder import Folder
 
 Manners = Literal["well", "refuses", "slow", "cuts"]
 SLOW = 20_000  # bytes per second, per connection

@@ -28,7 +28,7 @@ class Step(NamedTuple):
 
 
 def logged_worker(job: dict[str, Any]) -> int | str:
-    from pipeline import train
+    from raygan.pipeline.launch import trainer as train
 
     instrument(Path(os.environ[LOG]))
     return train._ray_worker(job)
@@ -36,9 +36,9 @@ def logged_worker(job: dict[str, Any]) -> int | str:
 
 def instrument(folder: Path, pause: float = 0.0) -> None:
     """Has this process log its steps in `folder`, rest `pause` seconds after each, and die where it is armed to."""
-    from pipeline import checkpoint
-    from pipeline.adversarial import Adversaries
-    from pipeline.evaluation.scores import Evaluator
+    from raygan.pipeline.evaluation.scores import Evaluator
+    from raygan.pipeline.objectives.adversarial.objective import Adversaries
+    from raygan.pipeline.training import checkpoint
 
     (folder / f"{os.getpid()}.called").write_text(str(time.time()))
     step = Adversaries.step

@@ -21,9 +21,9 @@ from typing import NamedTuple
 import psutil
 import torch
 
-from tests.faults import stage
-from tests.faults.plays import ON_RAY, SOLO, Scene
-from tests.faults.stage import COUNTS, Stage, Verdict
+from tests.faults import harness as stage
+from tests.faults.harness import COUNTS, Stage, Verdict
+from tests.faults.scenarios import ON_RAY, SOLO, Scene
 from tests.pipeline.small_datasets import write_dataset
 
 BEGIN, END = "<!-- the table begins -->", "<!-- the table ends -->"

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.evaluation.report import judge
-from pipeline.order import Order
-from sharding.celeba import open_source
-from sharding.convert import ShardingOptions
-from sharding.hashing import hashes, key_of
-from sharding.journal import Journal
-from sharding.plan import limited, plan
-from sharding.stores import Folder
-from sharding.writer import write_shard
+from raygan.pipeline.data.order import Order
+from raygan.pipeline.evaluation.report import judge
+from raygan.sharding.convert import ShardingOptions
+from raygan.sharding.hashing import hashes, key_of
+from raygan.sharding.journal import Journal
+from raygan.sharding.plan import limited, plan
+from raygan.sharding.sources.celeba import open_source
+from raygan.sharding.storage.folder import Folder
+from raygan.sharding.writer import write_shard
 from tests.pipeline.small_datasets import write_dataset
 
 SOURCE_SIZE = (178, 218)  # of the pictures, width and height in pixels

@@ -11,12 +11,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from pipeline import checkpoint
-from pipeline.config import Config, Discriminator, Generator, article, celeba64, smoke
-from pipeline.place import Place
-from pipeline.worker import work
-from tests.pipeline.sessions import PlainSession
+from raygan.pipeline.config import Config, Discriminator, Generator, article, celeba64, smoke
+from raygan.pipeline.distributed import Place
+from raygan.pipeline.training import checkpoint
+from raygan.pipeline.training.loop import work
 from tests.pipeline.small_datasets import write_dataset
+from tests.pipeline.training.sessions import PlainSession
 
 PARTS = {
     "generator": "generator",

@@ -10,12 +10,12 @@ from unittest import mock
 import click
 from cyclopts import App
 
-from jobs import defaults
-from pipeline.config import Launch, radford
-from pipeline.runs import Run
-from pipeline.tuning import search as searches
-from pipeline.tuning.search import Options
-from pipeline.tuning.space import DEFAULT
+from raygan.jobs import defaults
+from raygan.pipeline.config import Launch, radford
+from raygan.pipeline.training.runs import Run
+from raygan.pipeline.tuning import search as searches
+from raygan.pipeline.tuning.search import Options
+from raygan.pipeline.tuning.space import DEFAULT
 from tests.infra.programs import INFRA, ROOT
 
 # Where a shell looks for a program: at the start of a line, or after one of these. Variables may be set before it.

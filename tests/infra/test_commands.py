@@ -8,8 +8,8 @@ import pytest
 import yaml
 from cyclopts import CycloptsError, MissingArgumentError
 
-from jobs import submit
-from jobs.cli import app
+from raygan.jobs.cli import app
+from raygan.jobs.cluster import send as submit
 from tests.infra.commands import command_lines, commands_in, parse, parse_click, texts
 from tests.infra.compose import services
 from tests.infra.kubernetes import build, cluster_of, containers

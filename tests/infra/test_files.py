@@ -84,7 +84,7 @@ def test_the_dashboard_asks_for_metrics_that_this_ray_exports() -> None:
 
     sources = Path(dashboards.__file__).parent.glob("*_panels.py")
     exported = set(re.findall(r"\bray_\w+", "".join(source.read_text() for source in sources)))
-    ours = re.findall(r'Gauge\("(\w+)"', (ROOT / "pipeline" / "gauges.py").read_text())
+    ours = re.findall(r'Gauge\("(\w+)"', (ROOT / "pipeline" / "launch" / "prometheus.py").read_text())
     exported |= {f"ray_{name}" for name in ours}  # tests/cluster scrapes them from a real run
     board = json.loads((INFRA / "observability" / "dashboard.json").read_text())
     asked = {

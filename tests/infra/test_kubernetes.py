@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jobs.cli import app
+from raygan.jobs.cli import app
 from tests.infra.commands import parse, raygan_commands
 from tests.infra.kubernetes import OVERLAYS, Object, build, cluster_of, containers, errors, pods
 from tests.infra.programs import run

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cli import main
-from pipeline.config import Launch, smoke
-from pipeline.runs import Run
+from raygan.jobs.cli import main
+from raygan.pipeline.config import Launch, smoke
+from raygan.pipeline.training.runs import Run
 
 
 def ends(capsys: pytest.CaptureFixture[str], *tokens: str) -> tuple[int, str]:
@@ -24,7 +24,7 @@ def test_ctrl_c_ends_with_130_and_with_what_the_command_says(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt("stopped at 64 images")
 
-    monkeypatch.setattr("pipeline.runs.find_checkpoint", interrupted)
+    monkeypatch.setattr("raygan.pipeline.training.runs.find_checkpoint", interrupted)
     assert ends(capsys, "generate", "somebody") == (130, "raygan: stopped at 64 images")
 
 
@@ -34,7 +34,7 @@ def test_help_and_dry_runs_import_nothing_slow_and_help_names_every_command(caps
     for command in ("data", "shard", "train", "generate", "evaluate", "ui", "demo"):
         assert command in page
     slow = "{'torch', 'ray', 'mlflow', 'matplotlib'}"
-    code = f"import sys, jobs.cli, jobs.training, jobs.tuning; print({slow} & {{*sys.modules}})"
+    code = f"import sys, raygan.jobs.cli, raygan.jobs.training, raygan.jobs.tuning; print({slow} & {{*sys.modules}})"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
 
 

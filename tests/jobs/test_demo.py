@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from jobs.cli import main
-from pipeline.header import read_header
-from sharding.stores import Folder
+from raygan.jobs.cli import main
+from raygan.pipeline.training.header import read_header
+from raygan.sharding.storage.folder import Folder
 
 
 def test_the_demo_does_everything_and_a_second_one_reuses_everything(

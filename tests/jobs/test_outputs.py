@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jobs.cli import main
-from jobs.judging import cause
-from pipeline import checkpoint
-from pipeline.adversarial import Adversaries
-from pipeline.config import smoke
-from pipeline.evaluation.ranks import OthersFailedError
-from pipeline.evaluation.report import Report
-from pipeline.place import Place
-from sharding.errors import UserError
+from raygan.jobs.cli import main
+from raygan.pipeline.config import smoke
+from raygan.pipeline.distributed import Place
+from raygan.pipeline.evaluation.ranks import OthersFailedError
+from raygan.pipeline.evaluation.report import Report
+from raygan.pipeline.launch.evaluate import cause
+from raygan.pipeline.objectives.adversarial.objective import Adversaries
+from raygan.pipeline.training import checkpoint
+from raygan.sharding.errors import UserError
 
 
 @pytest.fixture(scope="module")

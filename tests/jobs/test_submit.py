@@ -5,10 +5,11 @@ import shlex
 import pytest
 from cyclopts import CycloptsError
 
-from jobs import cluster, submit
-from jobs.cli import app
-from jobs.following import Shown
-from sharding.errors import UserError
+from raygan.jobs.cli import app
+from raygan.jobs.cluster import connect as cluster
+from raygan.jobs.cluster import send as submit
+from raygan.jobs.cluster.follow import Shown
+from raygan.sharding.errors import UserError
 
 TRAIN = "train --shards s3://faces/shards --runs /data/runs"
 
@@ -91,7 +92,7 @@ def test_a_command_that_is_resumed_goes_on_with_what_was_begun(line: str, sent: 
 def test_the_line_for_the_heads_shell_keeps_every_word_whole() -> None:
     line = submit.entrypoint(["evaluate", "a b", "--runs", "/data/it's"], installed=True)
     assert shlex.split(line) == ["raygan", "evaluate", "a b", "--runs", "/data/it's"]
-    assert submit.entrypoint(["shard", "/a"], installed=False) == "python -P -m jobs shard /a"
+    assert submit.entrypoint(["shard", "/a"], installed=False) == "python -P -m raygan.jobs shard /a"
 
 
 def test_a_log_that_is_told_again_from_its_beginning_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:

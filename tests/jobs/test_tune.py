@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from jobs.cli import main
-from jobs.defaults import from_file
-from jobs.standings import line, table
-from pipeline.config import Launch, smoke
-from pipeline.tuning.conductor import Conductor, Standing
-from pipeline.tuning.search import Options, Search, plan
-from pipeline.tuning.space import DEFAULT, words
+from raygan.jobs.cli import main
+from raygan.jobs.defaults import from_file
+from raygan.jobs.ui.search_table import line, table
+from raygan.pipeline.config import Launch, smoke
+from raygan.pipeline.tuning.coordinator import Conductor, Standing
+from raygan.pipeline.tuning.search import Options, Search, plan
+from raygan.pipeline.tuning.space import DEFAULT, words
 from tests.jobs.test_cli import ends
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import webdataset
 from numpy.typing import NDArray
 
-from sharding.images import decode, encode
-from sharding.layout import Annotation, Layout
-from sharding.manifest import Encoding, Manifest, ShardEntry
-from sharding.shard import sha256
-from sharding.tar import BLOCK, END, MODE, OWNER, Bytes, padded
+from raygan.sharding.format.images import decode, encode
+from raygan.sharding.format.layout import Annotation, Layout
+from raygan.sharding.format.manifest import Encoding, Manifest, ShardEntry
+from raygan.sharding.format.shard import sha256
+from raygan.sharding.format.tar import BLOCK, END, MODE, OWNER, Bytes, padded
 
 ATTRIBUTES = ("Male", "Smiling", "Young")
 

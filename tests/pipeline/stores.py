@@ -12,9 +12,9 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from pipeline.cache import ShardCache
-from sharding.manifest import Manifest
-from sharding.stores import Folder
+from raygan.pipeline.data.shard_cache import ShardCache
+from raygan.sharding.format.manifest import Manifest
+from raygan.sharding.storage.folder import Folder
 
 
 class FlakyFileSystem(LocalFileSystem):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sharding.download import Remote, download, official_files
-from sharding.errors import RunError
+from raygan.sharding.download import Remote, download, official_files
+from raygan.sharding.errors import RunError
 
 DATA = bytes(range(256)) * 9000
 QUOTA = b"<html><title>Google Drive - Quota exceeded</title>Too many users have viewed or downloaded this file</html>"

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sharding.hashing import GAMMA, hashes, key_of, permutation, splitmix64
+from raygan.sharding.hashing import GAMMA, hashes, key_of, permutation, splitmix64
 
 
 def test_splitmix64_gives_the_published_stream_of_seed_zero() -> None:

@@ -9,15 +9,15 @@ import pytest
 import webdataset
 from PIL import Image
 
-from sharding.convert import ShardingOptions, convert
-from sharding.errors import RunError, UserError
-from sharding.images import crop_centre, decode, resized
-from sharding.index import index, write_dali_index
-from sharding.manifest import Manifest
-from sharding.shard import open_shard
-from sharding.show import contact_sheet, describe
-from sharding.verify import verify
-from tests.sharding import sources
+from raygan.sharding.convert import ShardingOptions, convert
+from raygan.sharding.errors import RunError, UserError
+from raygan.sharding.format.images import crop_centre, decode, resized
+from raygan.sharding.format.manifest import Manifest
+from raygan.sharding.format.shard import open_shard
+from raygan.sharding.index import index, write_dali_index
+from raygan.sharding.show import contact_sheet, describe
+from raygan.sharding.verify import verify
+from tests.sharding.sources import made as sources
 
 
 def made_elsewhere(folder: Path) -> Path:

@@ -14,19 +14,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sharding.convert import ShardingOptions, convert
-from sharding.errors import RunError, UserError
-from sharding.journal import FOLDER
-from sharding.lock import LEASE, locked
-from sharding.stores import Folder
-from tests.sharding import sources
+from raygan.sharding.convert import ShardingOptions, convert
+from raygan.sharding.errors import RunError, UserError
+from raygan.sharding.journal import FOLDER
+from raygan.sharding.storage.folder import Folder
+from raygan.sharding.storage.lock import LEASE, locked
+from tests.sharding.sources import made as sources
 
 pytestmark = pytest.mark.ray_cluster
 OPTIONS = ShardingOptions(samples_per_shard=6)
 DRIVER = """
 import sys, ray
 ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
-from sharding.convert import ShardingOptions, convert
+from raygan.sharding.convert import ShardingOptions, convert
 done = convert(sys.argv[2], sys.argv[3], ShardingOptions.model_validate_json(sys.argv[4]), workers=2)
 print(done.written, done.reused)
 """

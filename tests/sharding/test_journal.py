@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from sharding.journal import FOLDER, Journal, Written
-from sharding.manifest import ShardEntry
-from sharding.plan import PlannedShard
-from sharding.stores import Folder
+from raygan.sharding.format.manifest import ShardEntry
+from raygan.sharding.journal import FOLDER, Journal, Written
+from raygan.sharding.plan import PlannedShard
+from raygan.sharding.storage.folder import Folder
 
 
 def test_a_shard_counts_as_finished_with_a_whole_note_of_its_length_only(tmp_path: Path) -> None:

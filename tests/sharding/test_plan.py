@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sharding.manifest import SPLITS
-from sharding.plan import limited, plan, rows_of, scatter
+from raygan.sharding.format.manifest import SPLITS
+from raygan.sharding.plan import limited, plan, rows_of, scatter
 
 UNHURRIED = settings(deadline=None)
 TOTALS = st.fixed_dictionaries({split: st.integers(0, 300) for split in SPLITS})
@@ -68,7 +68,7 @@ def test_planning_400_million_images_takes_under_300_mb() -> None:
     code = """
 import resource
 import numpy as np
-from sharding.plan import plan, rows_of
+from raygan.sharding.plan import plan, rows_of
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 counts = {"train": 400_000_000, "valid": 0, "test": 0}
 planned = list(plan(counts, counts, 4096, 64))

@@ -1,6 +1,5 @@
 """The drawn data set: CelebA's layout to the byte, faces that depend on (seed, index) alone and fit their labels."""
 
-import os
 import re
 import signal
 import subprocess
@@ -16,12 +15,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from sharding.errors import UserError
-from sharding.synthetic import ATTRIBUTES, synthesize
-from sharding.synthetic.attributes import attributes_of
-from sharding.synthetic.dataset import annotations
-from sharding.synthetic.drawing import draw
-from sharding.synthetic.portrait import IDENTITIES, Portrait, portrait
+from raygan.sharding.errors import UserError
+from raygan.sharding.synthetic import ATTRIBUTES, synthesize
+from raygan.sharding.synthetic.attributes import attributes_of
+from raygan.sharding.synthetic.dataset import annotations
+from raygan.sharding.synthetic.drawing import draw
+from raygan.sharding.synthetic.portrait import IDENTITIES, Portrait, portrait
 
 ANNOTATIONS = ("list_attr_celeba.txt", "list_eval_partition.txt", "identity_CelebA.txt")
 OFFICIAL = (
@@ -127,9 +126,8 @@ def test_drawing_again_draws_nothing(drawn: Path) -> None:
 
 def test_a_killed_drawing_is_not_taken_for_a_whole_one_and_goes_on(tmp_path: Path) -> None:
     count = 80
-    code = f"from pathlib import Path; from sharding.synthetic import synthesize; synthesize(Path('faces'), {count}, 5)"
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment)
+    code = "import sys; from raygan.sharding.synthetic.dataset import *; synthesize(Path('faces'), int(sys.argv[1]), 5)"
+    process = subprocess.Popen([sys.executable, "-c", code, str(count)], cwd=tmp_path)
     folder, deadline = tmp_path / "faces", time.monotonic() + 60
     while len(list(folder.glob("img_align_celeba/*.jpg"))) < 10:
         assert process.poll() is None

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sharding.convert import ShardingOptions, convert
-from sharding.errors import RunError, UserError
-from sharding.manifest import Manifest
-from sharding.shard import open_shard
-from sharding.verify import verify
-from tests.sharding import sources
+from raygan.sharding.convert import ShardingOptions, convert
+from raygan.sharding.errors import RunError, UserError
+from raygan.sharding.format.manifest import Manifest
+from raygan.sharding.format.shard import open_shard
+from raygan.sharding.verify import verify
+from tests.sharding.sources import made as sources
 
 pytestmark = pytest.mark.ray_cluster
 TRIED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

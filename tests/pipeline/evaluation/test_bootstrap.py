@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.evaluation import bootstrap, distances
-from pipeline.evaluation.cache import Measurement
-from pipeline.evaluation.statistics import Statistics
+from raygan.pipeline.evaluation import bootstrap, distances
+from raygan.pipeline.evaluation.cache import Measurement
+from raygan.pipeline.evaluation.statistics import Statistics
 
 RESAMPLE = [2, 4, 5, 9, 5, 1, 8, 2, 3, 6]
 

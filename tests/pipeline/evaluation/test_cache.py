@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.evaluation.cache import Cache, Measurement
-from pipeline.evaluation.statistics import Statistics
+from raygan.pipeline.evaluation.cache import Cache, Measurement
+from raygan.pipeline.evaluation.statistics import Statistics
 
 CPU = torch.device("cpu")
 

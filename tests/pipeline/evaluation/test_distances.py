@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.evaluation import distances
-from pipeline.evaluation.statistics import Statistics
+from raygan.pipeline.evaluation import distances
+from raygan.pipeline.evaluation.statistics import Statistics
 
 
 def normal(count: int, dimensions: int, seed: int, spread: float = 1.0, shift: float = 0.0) -> torch.Tensor:

@@ -14,10 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.evaluation import distances, inception
-from pipeline.evaluation.cache import Measurement
-from pipeline.evaluation.extractors import load_extractor
-from pipeline.evaluation.scores import Evaluator, score_names
+from raygan.pipeline.evaluation import distances
+from raygan.pipeline.evaluation.cache import Measurement
+from raygan.pipeline.evaluation.extractors import inception
+from raygan.pipeline.evaluation.extractors.extractor import load_extractor
+from raygan.pipeline.evaluation.scores import Evaluator, score_names
 from tests.pipeline.evaluation.pictures import pictures, save_folder
 
 pytest.importorskip("torch_fidelity", reason="the FID network comes from torch-fidelity: pip install 'raygan[fid]'")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.evaluation.report import Report, judge
-from sharding.errors import UserError
+from raygan.pipeline.evaluation.report import Report, judge
+from raygan.sharding.errors import UserError
 from tests.pipeline.evaluation.pictures import pictures, save_folder
 from tests.pipeline.small_datasets import write_dataset
 

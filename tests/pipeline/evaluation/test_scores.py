@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.evaluation.scores import Evaluator, Generate
-from sharding.errors import RunError, UserError
+from raygan.pipeline.evaluation.scores import Evaluator, Generate
+from raygan.sharding.errors import RunError, UserError
 from tests.pipeline.evaluation.pictures import pictures
 
 

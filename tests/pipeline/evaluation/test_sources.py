@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.evaluation.sources import open_images
-from sharding.errors import RunError, UserError
+from raygan.pipeline.evaluation.sources import open_images
+from raygan.sharding.errors import RunError, UserError
 
 
 def save(path: Path, size: tuple[int, int] = (8, 6)) -> None:

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.evaluation.statistics import Statistics
+from raygan.pipeline.evaluation.statistics import Statistics
 
 
 def features(count: int, dimensions: int = 5, offset: float = 0.0, seed: int = 0) -> torch.Tensor:

@@ -1,0 +1,156 @@
+"""Copies of remote shards on a node's disk, shared by its workers and bounded."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock, Timeout
+from tenacity import RetryError, Retrying, retry_if_not_exception_type, stop_after_attempt, wait_random_exponential
+
+from raygan.sharding.errors import RunError, UserError
+from raygan.sharding.format.manifest import ShardEntry
+from raygan.sharding.storage.folder import Folder
+
+T = TypeVar("T")
+DEFAULT_FOLDER, DEFAULT_BYTES = (
+    "~/.cache/raygan/shards",
+    100_000_000_000,
+)  # where copies are kept, and how many bytes of them
+ATTEMPTS = 6
+LONGEST_PAUSE = 20.0  # seconds between two attempts
+AT_ONCE = 4
+CHUNK = 1 << 22
+
+
+class ShardCache:
+    """Brings the shards of `source` to `directory`, which holds at most `limit` bytes over all data sets.
+
+    Any number of processes may share a directory: one of them downloads a shard while the others wait for it. A copy
+    appears whole, with the manifest's SHA-256, or not at all. The least recently used copies make room; one that is
+    still mapped by a worker stays readable for it.
+    """
+
+    def __init__(self, source: Folder, digest: str, directory: Path, limit: int) -> None:
+        self._source, self._limit = source, limit
+        self._root = directory.expanduser()
+        self._directory = self._root / digest[:16]
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._downloads = ThreadPoolExecutor(AT_ONCE, "download")
+        self._coming: dict[str, Future[None]] = {}
+
+    def use(self, entry: ShardEntry, opened: Callable[[Path], T]) -> T:
+        """What `opened` makes of the copy of a shard; waits for it, and keeps it in place meanwhile.
+
+        Raises RunError, naming the shard, if it cannot be had.
+        """
+        coming = self._coming.get(entry.name)
+        if coming is not None:
+            coming.result()
+        return self._with_copy(entry, opened)
+
+    def expect(self, entries: Iterable[ShardEntry]) -> None:
+        """Brings these shards ahead of their use, in this order; asking again for what was asked for costs nothing.
+
+        Raises RunError if one that was expected could not be had.
+        """
+        wanted = {entry.name: entry for entry in entries}
+        for name, coming in list(self._coming.items()):
+            if coming.done():
+                coming.result()
+                if name not in wanted:
+                    del self._coming[name]
+        for name, entry in wanted.items():
+            if name not in self._coming:
+                self._coming[name] = self._downloads.submit(self._with_copy, entry, lambda _: None)
+
+    def demand(self, entries: Iterable[ShardEntry]) -> None:
+        """Raises UserError if these shards together are more than the cache may hold."""
+        needed = sum(entry.bytes for entry in entries)
+        if needed > self._limit:
+            raise UserError(
+                f"the shard cache {self._root} may hold {self._limit / 1e9:.2f} GB, and one window of shuffling takes "
+                f"{needed / 1e9:.2f} GB; raise the cache's limit or lower the window"
+            )
+
+    def close(self) -> None:
+        self._downloads.shutdown(wait=False, cancel_futures=True)
+
+    def _with_copy(self, entry: ShardEntry, opened: Callable[[Path], T]) -> T:
+        path = self._directory / entry.name
+        with FileLock(_lock_of(path)):
+            if not path.exists() or path.stat().st_size != entry.bytes:
+                self._download(entry, path)
+            os.utime(path)  # the time of last use; access times are often not kept
+            return opened(path)
+
+    def _download(self, entry: ShardEntry, path: Path) -> None:
+        part = path.with_name(f".{entry.name}.part")
+        attempts = Retrying(
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.2, max=LONGEST_PAUSE),
+            retry=retry_if_not_exception_type((FileNotFoundError, PermissionError)),
+        )
+        try:
+            self._make_room(entry.bytes, part)
+            attempts(self._copy, entry, part)
+            part.replace(path)
+        except RetryError as error:
+            cause = error.last_attempt.exception()
+            raise RunError(f"{self._source}/{entry.name}: {cause} (tried {ATTEMPTS} times); resume later") from cause
+        except OSError as error:
+            raise RunError(
+                f"{self._source}/{entry.name}: {error.strerror or error}; put it back, and resume"
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _copy(self, entry: ShardEntry, part: Path) -> None:
+        digest = hashlib.sha256()
+        with self._source.open(entry.name) as source, part.open("wb") as target:
+            while chunk := source.read(CHUNK):
+                digest.update(chunk)
+                target.write(chunk)
+            target.flush()
+            os.fsync(target.fileno())
+        if digest.hexdigest() != entry.sha256:
+            raise ValueError("what arrived is not what the manifest names (SHA-256)")
+
+    def _make_room(self, needed: int, part: Path) -> None:
+        """Removes the least recently used copies until `needed` bytes fit, and holds them with a `part` as long."""
+        with FileLock(self._root / ".room.lock"):
+            files = self._held()
+            held = sum(status.st_size for _, status in files)
+            for path, status in sorted(files, key=lambda file: file[1].st_mtime_ns):
+                if held + needed <= self._limit:
+                    break
+                with contextlib.suppress(Timeout, FileNotFoundError), FileLock(_lock_of(path), timeout=0):
+                    path.unlink()
+                    held -= status.st_size
+            with part.open("wb") as file:
+                file.truncate(needed)
+
+    def _held(self) -> list[tuple[Path, os.stat_result]]:
+        """All copies and parts of copies; a part that another download finishes meanwhile counts as its copy."""
+        found: dict[Path, os.stat_result] = {}
+        for listed in self._root.glob("*/*"):
+            if listed.suffix not in (".tar", ".part"):
+                continue
+            for path in (listed, _copy_of(listed)):
+                with contextlib.suppress(FileNotFoundError):
+                    found[path] = path.stat()
+                    break
+        return list(found.items())
+
+
+def _copy_of(path: Path) -> Path:
+    """The name that a part gets when it is whole; a copy's own."""
+    return path.with_name(path.name.removeprefix(".").removesuffix(".part"))
+
+
+def _lock_of(path: Path) -> Path:
+    """The lock of a copy, and of the part of it that has arrived."""
+    return path.with_name(f".{_copy_of(path).name}.lock")

@@ -1,0 +1,65 @@
+"""An extractor of fixed random convolutions: needs no weights, no network and no licence, and sees only so much.
+
+Random filters respond to colour, contrast, edges and their coarse arrangement, never to meaning; docs/evaluation.md
+holds the table of what they see. For smoke tests and regressions, not for publication.
+"""
+
+import hashlib
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from raygan.sharding.hashing import hashes, key_of
+
+SEED = 0x72616E64  # "rand"
+WIDTHS = (32, 64, 64, 32)
+SIZE = 64  # pixels; other sizes are resized to it
+DIMENSIONS = sum(WIDTHS) + 4 * WIDTHS[-1]
+DIGEST = "7994323992bf44eaffbb9d8cb3ebd6c39441aa8ac9cc037692f40bbf3117e155"  # of the filters below, for ever
+
+
+def _filters(layer: int, outputs: int, inputs: int) -> Tensor:
+    """Uniform filters, float32 [outputs, inputs, 3, 3], of variance 2 / fan-in; the same bits on every machine.
+
+    They are whole numbers until the last, correctly rounded operations. Half the first layer's filters have a mean of
+    exactly zero there, so that they see edges and not brightness.
+    """
+    fan = inputs * 9
+    words = hashes(key_of(SEED, layer), 0, outputs * fan) >> np.uint64(40)
+    weights = (words.astype(np.int64) - 2**23).reshape(outputs, fan) * fan
+    if layer == 0:
+        half = weights[: outputs // 2]
+        half -= half.sum(1, keepdims=True) // fan
+    scaled = weights.astype(np.float64) / (2**23 * fan) * np.sqrt(6 / fan)
+    return torch.from_numpy(scaled.astype(np.float32)).view(outputs, inputs, 3, 3)
+
+
+class RandomConvolutions(nn.Module):
+    """uint8 [n, 3, H, W] to float32 [n, DIMENSIONS]: filters' mean |response|, and the last layer on a 2x2 grid."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        inputs = (3, *WIDTHS[:-1])
+        for layer, (width, depth) in enumerate(zip(WIDTHS, inputs, strict=True)):
+            self.register_buffer(f"filters{layer}", _filters(layer, width, depth))
+
+    def digest(self) -> str:
+        """SHA-256 of the filters' bytes."""
+        digest = hashlib.sha256()
+        for filters in self.buffers():
+            digest.update(filters.cpu().numpy().astype("<f4").tobytes())
+        return digest.hexdigest()
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = images.float()
+        if x.shape[-2:] != (SIZE, SIZE):
+            x = F.interpolate(x, size=(SIZE, SIZE), mode="bilinear", antialias=True)
+        x = (x - 127.5) / 64
+        features = []
+        for filters in self.buffers():
+            x = F.leaky_relu(F.conv2d(x, filters, stride=2, padding=1), 0.2)
+            features.append(x.abs().mean((2, 3)))
+        features.append(F.adaptive_avg_pool2d(x, 2).flatten(1))
+        return torch.cat(features, 1)

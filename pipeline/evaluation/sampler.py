@@ -1,0 +1,69 @@
+"""Faces out of a generator: a pure function of its weights and (seed, purpose, index)."""
+
+import torch
+from torch import Tensor, nn
+
+from raygan.pipeline.models.layers import Seed
+from raygan.pipeline.models.noise import Purpose, latents
+
+BATCH = 256
+
+
+class Faces:
+    """Draws with a generator that is in evaluation mode; the image of an index never depends on the others."""
+
+    def __init__(self, network: nn.Module, latent: int, device: torch.device, seed: int = 0) -> None:
+        self.network, self.latent, self.device, self.seed = network.eval(), latent, device, seed
+        self.wanted: dict[int, bool] = {}  # attributes, by their place among the generator's, that all faces shall have
+
+    @torch.no_grad()
+    def draw(self, first: int, count: int, purpose: Purpose = Purpose.FACES) -> Tensor:
+        """The faces of the indices first, ..., first + count - 1, as uint8 [count, 3, size, size] on the CPU."""
+        parts = []
+        for start in range(first, first + count, BATCH):
+            noise = latents(self.seed, purpose, start, min(BATCH, first + count - start), self.latent)
+            parts.append(self._drawn(noise.to(self.device)))
+        return torch.cat(parts)
+
+    def _drawn(self, noise: Tensor) -> Tensor:
+        given: tuple[Tensor, ...] = ()
+        if self.wanted:
+            attributes = next(part for part in self.network.modules() if isinstance(part, Seed)).picked(noise)
+            for place, has in self.wanted.items():
+                attributes[:, place] = has
+            given = (attributes,)
+        images = self.network(noise, *given)
+        return images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu()
+
+    def sheet(self, count: int, columns: int) -> Tensor:
+        """The first `count` faces in rows, as uint8 [height, width, 3]: always the same latents."""
+        return grid(self.draw(0, count), columns)
+
+    @torch.no_grad()
+    def between(self, first: int, second: int, steps: int) -> Tensor:
+        """`steps` faces from one index to another, both included, as uint8 [steps, 3, size, size].
+
+        The latents turn from one to the other at their own length: those on the straight line between them are
+        shorter than any that the generator was trained on (White: Sampling Generative Networks, 2016).
+        """
+        start, end = (latents(self.seed, Purpose.FACES, index, 1, self.latent) for index in (first, second))
+        along = torch.linspace(0, 1, steps)[:, None]
+        noise = torch.lerp(start, end, along)
+        length = torch.lerp(start.norm(), end.norm(), along)
+        noise *= length / noise.norm(dim=1, keepdim=True).clamp(min=1e-6)
+        return self._drawn(noise.to(self.device))
+
+    def journey(self, stations: int, steps: int) -> Tensor:
+        """Rows of `steps` faces, row i from face i to face i + 1, as uint8 [height, width, 3]: always the same ones."""
+        return grid(torch.cat([self.between(i, i + 1, steps) for i in range(stations)]), steps)
+
+
+def grid(images: Tensor, columns: int, gap: int = 2) -> Tensor:
+    """Lays uint8 [n, 3, h, w] out in rows of `columns` on white, as uint8 [height, width, 3]."""
+    count, channels, height, width = images.shape
+    rows = -(-count // columns)
+    sheet = torch.full((channels, rows * (height + gap) + gap, columns * (width + gap) + gap), 255, dtype=torch.uint8)
+    for i, image in enumerate(images):
+        top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
+        sheet[:, top : top + height, left : left + width] = image
+    return sheet.permute(1, 2, 0).contiguous()

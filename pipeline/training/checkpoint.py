@@ -1,0 +1,130 @@
+"""What a checkpoint holds, and the exact way back.
+
+A checkpoint is a folder: `state.pt` (both networks, both optimizers and the average, read with weights_only) and
+`checkpoint.json` (all else, for people too, with the digest of the state). Latents and the order of the images are
+functions of the position, so no generator's state has to be kept.
+"""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from raygan.pipeline.evaluation.sampler import Faces
+from raygan.pipeline.models import build
+from raygan.pipeline.models.ema import averaged, recalibrate
+from raygan.pipeline.objectives.adversarial.objective import Adversaries
+from raygan.pipeline.training.header import HEADER, Header, Weights, read_header
+from raygan.sharding.errors import RunError
+from raygan.sharding.storage.folder import Folder
+
+STATE = "state.pt"
+
+
+class Snapshot(NamedTuple):
+    """The whole state as it was at a position; training may go on while it is written."""
+
+    header: Header
+    state: memoryview  # state.pt
+
+
+def snapshot(
+    adversaries: Adversaries, position: int, data: str, identity: dict[str, str], scores: dict[str, float]
+) -> Snapshot:
+    """`data`: the data set's digest. `scores`: of an evaluation at this position, in which `identity` was judged."""
+    state = io.BytesIO()
+    torch.save(adversaries.state_dict(), state)
+    header = Header(
+        position=position,
+        config=adversaries.config,
+        size=adversaries.size,
+        data=data,
+        identity=identity,
+        scores=scores,
+    )
+    return Snapshot(header, state.getbuffer())
+
+
+def write(folder: str | Path | Folder, taken: Snapshot) -> None:
+    """Leaves the snapshot in `folder`, the header last: a folder that has one is whole. Raises OSError."""
+    folder = _folder(folder)
+    folder.remove(HEADER)  # of a damaged checkpoint of the same position, which would speak for our state
+    folder.write(STATE, taken.state)
+    _write_header(folder, taken)
+
+
+def restore(folder: str | Path | Folder, adversaries: Adversaries) -> Header:
+    """Puts the state of `folder` into `adversaries`. Raises RunError if the state is damaged."""
+    folder = _folder(folder)
+    header = read_header(folder)
+    adversaries.load_state_dict(_state(folder, adversaries.place.device))
+    return header
+
+
+def load_faces(
+    folder: str | Path | Folder, device: torch.device | None = None, seed: int = 0, weights: Weights = "average"
+) -> Faces:
+    """The generator of a checkpoint, ready to draw (on the CPU by default).
+
+    The statistics of its batch norm are computed anew, whichever weights are asked for.
+    """
+    folder = _folder(folder)
+    header, device = read_header(folder), device or torch.device("cpu")
+    config = header.config
+    generator: nn.Module = build.generator(config, header.size)
+    state = _state(folder, device)
+    if weights == "average":
+        average = averaged(generator, config.batch, half_life=0)
+        average.load_state_dict(state["average"])
+        generator = average.module
+    else:
+        generator.load_state_dict(state["generator"])
+    generator = generator.to(device).to(memory_format=torch.channels_last)
+    recalibrate(generator, config.latent_dimensions, device)
+    return Faces(generator, config.latent_dimensions, device, seed)
+
+
+def rescore(folder: str | Path | Folder, scores: dict[str, float], identity: dict[str, str]) -> None:
+    """Puts scores found afterwards into a checkpoint's header. Raises RunError if its state is damaged."""
+    folder = _folder(folder)
+    state = content(folder)
+    header = read_header(folder).model_copy(update={"scores": scores, "identity": identity})
+    _write_header(folder, Snapshot(header, memoryview(state)))
+
+
+def _write_header(folder: Folder, taken: Snapshot) -> None:
+    facts = taken.header.model_dump(mode="json", exclude={"sha256"})
+    folder.write(HEADER, json.dumps(facts | {"sha256": _digest(facts, taken.state)}, indent=1).encode())
+
+
+def _state(folder: Folder, device: torch.device) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(io.BytesIO(content(folder)), map_location=device, weights_only=True)
+    return state
+
+
+def content(folder: Folder) -> bytes:
+    """The bytes of its state, checked."""
+    facts = json.loads(folder.read(HEADER))
+    try:
+        state = folder.read(STATE)
+    except FileNotFoundError as e:
+        raise RunError(f"{folder / STATE}: it is missing; use an earlier checkpoint") from e
+    if _digest(facts, state) != facts["sha256"]:
+        raise RunError(f"{folder / STATE}: damaged (SHA-256 differs from {HEADER}'s); use an earlier checkpoint")
+    return state
+
+
+def _digest(facts: dict[str, Any], state: bytes | memoryview) -> str:
+    """The SHA-256 of the state and of what the header says of it, so that neither can change without the other."""
+    said = {name: fact for name, fact in facts.items() if name != "sha256"}
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    digest.update(state)
+    return digest.hexdigest()
+
+
+def _folder(where: str | Path | Folder) -> Folder:
+    return where if isinstance(where, Folder) else Folder(str(where))

@@ -1,0 +1,141 @@
+"""Writes a run's checkpoints while training goes on, and deletes those that are no longer kept."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_random_exponential
+
+from raygan.pipeline.training import checkpoint, runs
+from raygan.pipeline.training.checkpoint import Snapshot
+from raygan.pipeline.training.header import HEADER, Header, best, read_header
+from raygan.sharding.errors import RunError, UserError
+from raygan.sharding.storage.folder import Folder
+
+log = logging.getLogger(__name__)
+PATIENCE = 300.0  # seconds that an object store may be away
+
+
+def patiently(folder: Folder) -> Retrying:
+    """Tries again while an object store is away. What a disk refuses once, it refuses again."""
+    return Retrying(
+        retry=retry_if_exception_type(OSError),
+        stop=stop_after_attempt(1) if folder.local else stop_after_delay(PATIENCE),
+        wait=wait_random_exponential(0.5, max=10),
+        reraise=True,
+    )
+
+
+class Keeper:
+    """Keeps the newest checkpoints of a run and the best.
+
+    One is written at a time and at most one waits: a newer one takes its place, so that training never does. `written`
+    is called after each that was written, in the thread that writes.
+    """
+
+    def __init__(self, run_folder: Folder, keep: int, written: Callable[[], None] | None = None) -> None:
+        self._folder, self._keep = run_folder, keep
+        self._written = written or (lambda: None)
+        self._thread = ThreadPoolExecutor(1, "checkpoints")
+        self._lock = threading.Lock()  # of what follows
+        self._waiting: Snapshot | None = None
+        self._writing: Future[None] | None = None
+        self._error: RunError | None = None  # of the newest write
+        self._unwritten: Snapshot | None = None  # by that write
+
+    def save(self, taken: Snapshot) -> None:
+        """Has it written by and by. Raises RunError, nevertheless, if the newest write has failed."""
+        with self._lock:
+            self._waiting = taken
+            if self._writing is None:
+                self._writing = self._thread.submit(self._write_all)
+        self._raise()
+
+    def rescore(self, position: int, scores: dict[str, float], identity: dict[str, str]) -> None:
+        """Notes in the checkpoint at that position, if there is one, what an evaluation of it found afterwards."""
+        self._thread.submit(self._rescore, position, scores, identity)
+
+    def wait(self) -> None:
+        """Until the newest is written. Raises RunError if it could not be."""
+        if (writing := self._writing) is not None:
+            writing.result()
+        self._raise()
+
+    def insist(self) -> None:
+        """Tries for PATIENCE to write the newest once more, which could not be written. Raises RunError."""
+        if self._unwritten is not None:
+            trying = Retrying(
+                retry=retry_if_exception_type(RunError),
+                stop=stop_after_delay(PATIENCE),
+                wait=wait_random_exponential(0.5, max=10),
+                reraise=True,
+            )
+            trying(self._write, self._unwritten)
+
+    def _raise(self) -> None:
+        with self._lock:
+            error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _write_all(self) -> None:
+        while True:
+            with self._lock:
+                taken, self._waiting = self._waiting, None
+                if taken is None:
+                    self._writing = None
+                    return
+            error = None
+            try:
+                self._write(taken)
+                self._written()
+            except RunError as e:
+                error = e
+            with self._lock:
+                self._error, self._unwritten = error, taken if error else None
+
+    def close(self) -> None:
+        """Ends the thread once it has written what it was given."""
+        self._thread.shutdown()
+
+    def _write(self, taken: Snapshot) -> None:
+        position = taken.header.position
+        folder = self._folder / runs.checkpoint_name(position)
+        try:
+            patiently(folder)(checkpoint.write, folder, taken)
+            patiently(folder)(self._delete_others, position)
+        except OSError as e:
+            raise RunError(f"{folder}: the checkpoint could not be written ({e.strerror or e})") from e
+
+    def _rescore(self, position: int, scores: dict[str, float], identity: dict[str, str]) -> None:
+        folder = self._folder / runs.checkpoint_name(position)
+        try:
+            if folder.size(HEADER) is not None:
+                patiently(folder)(checkpoint.rescore, folder, scores, identity)
+        except (OSError, RunError, UserError) as e:  # the scores are in MLflow; only the choice of the best misses them
+            log.warning("%s: its scores could not be noted (%s)", folder, e)
+
+    def _delete_others(self, position: int) -> None:
+        present = {runs.position_of(folder): folder for folder in runs.checkpoint_folders(self._folder)}
+        headers = {at: header for at, folder in present.items() if (header := _header(folder))}
+        for at in present.keys() - kept(headers.values(), position, self._keep):
+            present[at].remove(HEADER)  # first: without it, what a crash leaves of the rest is no checkpoint
+            present[at].remove_all()
+
+
+def kept(headers: Iterable[Header], position: int, keep: int) -> set[int]:
+    """The positions of the checkpoints that stay once the one at `position` is written.
+
+    Those beyond it are of a future that was given up: they were damaged when the run went on from before them.
+    """
+    past = {header.position: header for header in headers if header.position <= position}
+    chosen = best(past.items())
+    return {*sorted(past)[-keep:], *([] if chosen is None else [chosen])}
+
+
+def _header(folder: Folder) -> Header | None:
+    try:
+        return read_header(folder)
+    except UserError:  # not whole, or damaged
+        return None

@@ -1,0 +1,215 @@
+"""What was asked of a search's trials and what came of it: an Optuna study in a journal on disk.
+
+The study samples the next values, remembers which trials reached which rung, and outlives every process: whatever was
+written when the search was killed is there when it goes on, and a trial that had not ended is handed out again.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from raygan.pipeline.config import Config
+from raygan.pipeline.tuning.search import Rungs
+from raygan.pipeline.tuning.space import Choice, Space, Values, is_whole
+
+State: TypeAlias = Literal["running", "finished", "stopped", "failed"]
+
+# To the sampler a failed trial is one that was stopped early: a region to stay away from. Optuna's FAIL says nothing.
+STATES = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.PRUNED}
+
+optuna.logging.set_verbosity(logging.WARNING)
+
+
+class Entry(NamedTuple):
+    """One trial. Scores are by position (images), lower is better; cost is in seconds of its CPU cores or GPUs."""
+
+    number: int
+    values: Values
+    state: State
+    scores: dict[int, float]
+    cost: float
+    reason: str  # why it failed or was stopped
+
+    @property
+    def position(self) -> int:
+        """Of the last score."""
+        return max(self.scores, default=0)
+
+    @property
+    def score(self) -> float | None:
+        return self.scores.get(self.position)
+
+
+class Ledger:
+    """The trials of one phase of a search. One process at a time writes it."""
+
+    def __init__(
+        self,
+        journal: Path,
+        phase: str,
+        axes: dict[str, BaseDistribution],
+        count: int,
+        *,
+        sampler: Literal["optuna", "random"] = "random",
+        seed: int = 0,
+        rungs: Rungs | None = None,
+        costs: bool = False,
+    ) -> None:
+        """`costs`: the sampler minimises score and cost together, and no trial is stopped."""
+        self._axes, self.count, self._sampler, self._seed = axes, count, sampler, seed
+        self._study = optuna.create_study(
+            study_name=phase,
+            storage=JournalStorage(JournalFileBackend(str(journal))),
+            pruner=optuna.pruners.SuccessiveHalvingPruner(rungs.first, rungs.reduction)
+            if rungs
+            else optuna.pruners.NopPruner(),
+            directions=["minimize"] * (1 + costs),
+            load_if_exists=True,
+        )
+        self._costs = costs
+        for trial in self._trials():
+            if trial.state == TrialState.RUNNING and "unwanted" in trial.user_attrs:
+                self.end(trial.number, "stopped")
+        self._unfinished = [entry.number for entry in self.entries() if entry.state == "running"]
+
+    def enqueue(self, points: Iterable[Values]) -> None:
+        """Trials to be handed out before any that is sampled; those that are there already are left out."""
+        for point in points:
+            self._study.enqueue_trial(_encoded(point, self._axes), skip_if_exists=True)
+
+    @property
+    def running(self) -> bool:
+        """Whether a trial that was handed out has not ended."""
+        return any(trial.state == TrialState.RUNNING for trial in self._trials())
+
+    def next(self) -> Entry | None:
+        """A trial to run: one that an earlier process left unfinished, or a new one; None once all are handed out."""
+        if self._unfinished:
+            return self[self._unfinished.pop(0)]
+        asked = len(self.entries())
+        if asked >= self.count:
+            return None
+        # A sampler per trial, so that a search which is resumed does not draw its first points again.
+        self._study.sampler = _sampler(self._sampler, self._seed + asked)
+        return self[self._study.ask(self._axes).number]
+
+    def report(self, number: int, position: int, score: float, cost: float) -> bool:
+        """Notes a score; returns whether the trial should stop. A trial that repeats a position is not heard again."""
+        entry, trial = self[number], self._trial(number)
+        trial.set_user_attr("cost", cost)
+        if position in entry.scores:
+            return False
+        trial.set_user_attr("scores", [*entry.scores.items(), (position, score)])
+        if self._costs:
+            return False
+        trial.report(score, position)
+        if unwanted := bool(trial.should_prune()):
+            # Noted at once, should we be killed before it ends.
+            trial.set_user_attr("unwanted", f"{score:.4g} at {position:,} images was not among the best of its rung")
+        return unwanted
+
+    def end(self, number: int, state: Literal["finished", "stopped", "failed"], reason: str = "") -> None:
+        """`reason`: of a failure; that of a stop is known."""
+        trial, entry = self._trial(number), self[number]
+        trial.set_user_attr("state", state)
+        trial.set_user_attr("reason", trial.user_attrs.get("unwanted", "") if state == "stopped" else reason)
+        values = [entry.score or 0.0, entry.cost][: 1 + self._costs] if state == "finished" else None
+        self._study.tell(trial, values, state=STATES[state])
+
+    def entries(self) -> list[Entry]:
+        """All trials that were handed out."""
+        return [self._entry(trial) for trial in self._trials() if trial.state != TrialState.WAITING]
+
+    def __getitem__(self, number: int) -> Entry:
+        return self._entry(self._trials()[number])
+
+    def _trial(self, number: int) -> optuna.trial.Trial:
+        return optuna.trial.Trial(self._study, self._trials()[number]._trial_id)
+
+    def _trials(self) -> Sequence[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
+
+    def _entry(self, trial: FrozenTrial) -> Entry:
+        facts = trial.user_attrs
+        return Entry(
+            trial.number,
+            _decoded(trial.params, self._axes),
+            facts["state"] if trial.state.is_finished() else "running",
+            dict(map(tuple, facts.get("scores", []))),
+            facts.get("cost", 0.0),
+            facts.get("reason", ""),
+        )
+
+
+def axes(space: Space, base: Config) -> dict[str, BaseDistribution]:
+    """The space in Optuna's terms. It takes no lists as choices, so choices are JSON."""
+    found: dict[str, BaseDistribution] = {}
+    for field, dimension in space.items():
+        if isinstance(dimension, Choice):
+            found[field] = CategoricalDistribution([json.dumps(value) for value in dimension.values])
+        elif is_whole(base, field):
+            found[field] = IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
+        else:
+            found[field] = FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+    return found
+
+
+def importances(entries: Sequence[Entry], space: dict[str, BaseDistribution]) -> tuple[int, dict[str, float]]:
+    """How much of the scores' variance each field explains (fANOVA, Hutter et al., ICML 2014), and at which position.
+
+    It looks where most trials have a score, since those that were stopped have none at the end. With fewer than
+    three trials, or with equal scores, there is nothing to explain: no field is named.
+    """
+    counts: dict[int, int] = {}
+    for entry in entries:
+        for position in entry.scores:
+            counts[position] = counts.get(position, 0) + 1
+    if not counts:
+        return 0, {}
+    position = max(counts, key=lambda at: (counts[at], at))
+    seen = [entry for entry in entries if position in entry.scores]
+    if len({entry.scores[position] for entry in seen}) < 3:
+        return position, {}
+    study = optuna.create_study()
+    for entry in seen:
+        study.add_trial(
+            optuna.trial.create_trial(
+                params=_encoded(entry.values, space), distributions=space, value=entry.scores[position]
+            )
+        )
+    evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=0)
+    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return position, {field: float(share) for field, share in found.items()}
+
+
+def _sampler(kind: Literal["optuna", "random"], seed: int) -> optuna.samplers.BaseSampler:
+    if kind == "random":
+        return optuna.samplers.RandomSampler(seed)
+    # The constant liar keeps trials that run side by side apart.
+    return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+
+
+def _encoded(values: Values, space: dict[str, BaseDistribution]) -> Values:
+    return {
+        field: json.dumps(value) if isinstance(space[field], CategoricalDistribution) else value
+        for field, value in values.items()
+    }
+
+
+def _decoded(values: dict[str, Any], space: dict[str, BaseDistribution]) -> Values:
+    return {
+        field: _tuple(json.loads(value)) if isinstance(space[field], CategoricalDistribution) else value
+        for field, value in values.items()
+    }
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from raygan.pipeline.config import PRESETS, Config, Discriminator, Launch
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_whole_names_itself_and_survives_json(name: str) -> None:
+    config = PRESETS[name]()
+    assert config.preset == name
+    assert Config.model_validate_json(config.model_dump_json()) == config
+
+
+def test_every_knob_is_documented_and_an_unknown_one_is_refused() -> None:
+    for group in (
+        Config,
+        *(f.annotation for f in Config.model_fields.values() if hasattr(f.annotation, "model_fields")),
+    ):
+        assert group is not None
+        for name, field in group.model_fields.items():
+            assert field.description or hasattr(field.annotation, "model_fields"), f"{group.__name__}.{name}"
+    with pytest.raises(ValidationError, match="colour"):
+        Config.model_validate({"colour": 1})
+
+
+def test_relative_folders_are_made_absolute_but_for_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    launch = Launch(shards="s3://bucket/faces", shard_cache="copies").resolved("demo")
+    assert (launch.shards, launch.runs) == ("s3://bucket/faces", str(tmp_path / "runs"))
+    assert launch.copies == {"cache_folder": str(tmp_path / "copies"), "cache_bytes": 100_000_000_000}
+    assert Launch().resolved("demo").shard_cache == "~/.cache/raygan/shards"
+
+
+def test_a_gradient_penalty_beside_batch_normalisation_is_refused_with_the_remedy() -> None:
+    with pytest.raises(ValidationError, match=r"--discriminator\.normalisation none"):
+        Config(r1=1.0)
+    assert Config(r1=1.0, discriminator=Discriminator(normalisation="none")).r1 == 1.0

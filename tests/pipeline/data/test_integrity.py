@@ -1,0 +1,47 @@
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from raygan.pipeline.config import Launch, smoke
+from raygan.pipeline.data.integrity import MARGIN, check_unchanged
+from raygan.pipeline.launch.trainer import train
+from raygan.pipeline.training.runs import Run
+from raygan.sharding.errors import RunError, UserError
+from raygan.sharding.format.manifest import Manifest
+from tests.pipeline.small_datasets import write_dataset
+
+
+def test_a_shard_that_was_replaced_is_found_though_its_length_and_its_dates_are_the_same(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "faces", [8, 8])
+    entries = Manifest.load(folder).shards
+    since = time.time() + MARGIN - 0.001  # as if all clocks agreed
+    check_unchanged(folder, entries, since)
+    time.sleep(0.02)
+    one, other = (folder / entry.name for entry in entries)
+    dates = one.stat()
+    shutil.copy(other, one)
+    os.utime(one, ns=(dates.st_atime_ns, dates.st_mtime_ns))
+    with pytest.raises(RunError, match=f"{one}: it is not the shard that the run began with"):
+        check_unchanged(folder, entries, since)
+
+
+def test_a_shard_that_was_touched_and_is_the_same_passes_and_one_that_is_gone_does_not(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "faces", [8])
+    entries = Manifest.load(folder).shards
+    check_unchanged(folder, entries, since=0.0)
+    (folder / entries[0].name).unlink()
+    with pytest.raises(RunError, match="No such file or directory; put the shard back"):
+        check_unchanged(folder, entries, since=0.0)
+
+
+@pytest.mark.parametrize(("knob", "value"), [("seed", 1), ("loss", "mmd"), ("latent_distribution", "uniform")])
+def test_a_program_that_resumes_a_run_cannot_change_what_it_is(tmp_path: Path, knob: str, value: object) -> None:
+    folder = write_dataset(tmp_path / "faces", [32], size=32)
+    launch = Launch(name="a", shards=str(folder), runs=tmp_path)
+    Run(config=smoke(), launch=launch, data=Manifest.load(folder).digest, tracking="t", run_id="r").save()
+    flag = f"--{knob.replace('_', '-')}"
+    with pytest.raises(UserError, match=f"{flag} {value}: the run was started with .*, which a resumed run keeps"):
+        train(smoke().model_copy(update={knob: value}), launch, resume=True)

@@ -1,0 +1,227 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from raygan.pipeline.config import Config, Discriminator, Generator
+from raygan.pipeline.distributed import Place
+from raygan.pipeline.objectives.adversarial.objective import MEASURES, Adversaries
+from tests.pipeline.objectives.adversarial.ranks import trained
+
+IMAGES = torch.randint(0, 256, (8, 3, 32, 32), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
+
+
+def adversaries(**knobs: object) -> Adversaries:
+    networks = {"generator": Generator(width=4), "discriminator": Discriminator(width=4)}
+    return Adversaries(Config.model_validate({"batch": 8, "latent": 6, **networks, **knobs}), 32, Place())
+
+
+def weights(network: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten().clone() for p in network.parameters()])
+
+
+def test_a_step_moves_both_networks_and_leaves_the_discriminator_ready() -> None:
+    game = adversaries()
+    before = weights(game.generator), weights(game.discriminator)
+    game.step(IMAGES, 0)
+    assert not torch.equal(weights(game.generator), before[0])
+    assert not torch.equal(weights(game.discriminator), before[1])
+    assert all(p.requires_grad for p in game.discriminator.parameters())
+
+
+def test_the_frozen_discriminator_receives_no_gradient() -> None:
+    game = adversaries()
+    before = weights(game.discriminator)
+    game._update_generator(game._parts(IMAGES, None, 0), 0)
+    assert all(p.grad is None for p in game.discriminator.parameters())
+    assert torch.equal(weights(game.discriminator), before)
+
+
+def test_the_discriminator_update_leaves_the_generator_alone() -> None:
+    game = adversaries()
+    before = weights(game.generator)
+    game._update_discriminator(game._parts(IMAGES, None, 0), 0)
+    assert torch.equal(weights(game.generator), before)
+
+
+def test_each_update_draws_fresh_fakes() -> None:
+    game = adversaries(balance=0.5)
+    drawn: list[torch.Tensor] = []
+    game.generator.register_forward_pre_hook(lambda _, args: drawn.append(args[0]))
+    game.step(IMAGES, 0)
+    assert len({tuple(z.flatten().tolist()) for z in drawn}) == 3
+
+
+def test_measures_are_means_since_the_last_call_and_omit_what_did_not_happen() -> None:
+    game = adversaries(balance=5.0)
+    game.step(IMAGES, 0)
+    assert set(game.measures()) == set(MEASURES) - {"loss/generator"}
+    assert game.measures() == {}
+    for step in range(5):
+        game.step(IMAGES, 8 * step)
+    found = game.measures()
+    assert set(found) == set(MEASURES)
+    assert 0 <= found["discriminator/accuracy"] <= 1
+
+
+def test_the_state_is_the_whole_state() -> None:
+    whole = adversaries(balance=1.5)
+    for step in range(7):
+        whole.step(IMAGES, 8 * step)
+    first, second = adversaries(balance=1.5), adversaries(balance=1.5, seed=0)
+    for step in range(4):
+        first.step(IMAGES, 8 * step)
+    second.load_state_dict(first.state_dict())
+    for step in range(4, 7):
+        second.step(IMAGES, 8 * step)
+    for network in ("generator", "discriminator", "average"):
+        assert torch.equal(weights(getattr(whole, network)), weights(getattr(second, network)))
+
+
+def test_learning_rates_asked_for_win_over_those_of_the_restored_state() -> None:
+    before = adversaries()
+    before.step(IMAGES, 0)
+    after = adversaries(generator=Generator(width=4, learning_rate=1e-5, betas=(0.0, 0.9)))
+    after.load_state_dict(before.state_dict())
+    (group,) = after.generator_optimizer.param_groups
+    assert (group["lr"], group["betas"]) == (1e-5, (0.0, 0.9))
+    (group,) = after.discriminator_optimizer.param_groups
+    assert group["lr"] == 2e-4
+
+
+def test_two_ranks_equal_one_process_with_even_and_uneven_shares(tmp_path: Path) -> None:
+    """Promise 3, with batch-independent normalisation, a lazy penalty and a balance of 1.5."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += [str(Path(__file__).with_name("ranks.py")), str(tmp_path / "results.pt"), "8", "5"]
+    done = subprocess.run(
+        command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    results = torch.load(tmp_path / "results.pt", weights_only=True)
+    for batch in (8, 5):
+        measures, parameters = results[batch]
+        expected_measures, expected = trained(batch, Place())
+        assert measures == pytest.approx(expected_measures, rel=1e-4)
+        for found, wanted in zip(parameters, expected, strict=True):
+            torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["bce", "hinge", "least-squares", "relativistic", "wasserstein", "mmd"])
+def test_every_loss_trains_both_networks_and_measures_itself(loss: str) -> None:
+    discriminator = Discriminator(width=4, normalisation="none", spectral_gain=16)
+    game = adversaries(loss=loss, discriminator=discriminator, augment=("colour", "translation", "cutout"))
+    before = weights(game.generator), weights(game.discriminator)
+    for step in range(3):
+        game.step(IMAGES, 8 * step)
+    assert not torch.equal(weights(game.generator), before[0])
+    assert not torch.equal(weights(game.discriminator), before[1])
+    found = game.measures()
+    assert set(found) == set(MEASURES)
+    assert all(abs(value) < 100 for value in found.values())
+
+
+def test_a_share_computed_in_parts_gives_the_same_weights_as_at_once() -> None:
+    """With batch-independent normalisation; penalties and an uneven last part included."""
+    networks = {"generator": Generator(width=4, normalisation="group")}
+    networks |= {"discriminator": Discriminator(width=4, normalisation="none")}
+    whole, parts = adversaries(r1=0.5, **networks), adversaries(r1=0.5, accumulate=3, **networks)
+    for step in range(10):
+        whole.step(IMAGES, 8 * step)
+        parts.step(IMAGES, 8 * step)
+    for network in ("generator", "discriminator", "average"):
+        torch.testing.assert_close(
+            weights(getattr(whole, network)), weights(getattr(parts, network)), rtol=1e-5, atol=1e-5
+        )
+    assert whole.measures() == pytest.approx(parts.measures(), rel=1e-4)
+
+
+def test_learning_rates_follow_the_schedule_at_every_step_and_after_a_restore() -> None:
+    knobs = {"decay": "linear", "warm_up": 16, "images": 80}
+    game = adversaries(**knobs)
+    rates = []
+    for step in range(10):
+        game.step(IMAGES, 8 * step)
+        rates.append(game.generator_optimizer.param_groups[0]["lr"] / 2e-4)
+    assert rates == pytest.approx([0.5, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
+    resumed = adversaries(**knobs)
+    resumed.load_state_dict(game.state_dict())
+    resumed.step(IMAGES, 8 * 5)
+    assert resumed.discriminator_optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
+
+
+def test_auto_balance_updates_one_network_per_step_by_the_discriminators_accuracy() -> None:
+    game = adversaries(balance="auto", balance_target=0.75)
+    for accuracy, moves, stays in ((0.7, "discriminator", "generator"), (0.8, "generator", "discriminator")):
+        game.equilibrium.accuracy = accuracy
+        before = {name: weights(getattr(game, name)) for name in (moves, stays)}
+        game.step(IMAGES, 0)
+        assert not torch.equal(weights(getattr(game, moves)), before[moves])
+        assert torch.equal(weights(getattr(game, stays)), before[stays])
+        assert game.equilibrium.accuracy != accuracy
+
+
+def test_auto_balance_holds_the_accuracy_near_its_target_and_survives_a_restore() -> None:
+    torch.manual_seed(0)
+    rates = {"learning_rate": 2e-3, "width": 4}
+    knobs = {"balance": "auto", "balance_target": 0.8, "generator": rates, "discriminator": rates}
+    game, seen = adversaries(**knobs), []
+    for step in range(500):
+        game.step(IMAGES, 8 * step)
+        if step >= 250:
+            seen.append(game.measures()["discriminator/accuracy"])
+    assert sum(seen) / len(seen) == pytest.approx(0.8, abs=0.1)
+    resumed = adversaries(**knobs)
+    resumed.load_state_dict(game.state_dict())
+    assert resumed.equilibrium.accuracy == game.equilibrium.accuracy
+
+
+def test_bf16_follows_fp32_closely_and_keeps_its_weights_in_fp32() -> None:
+    networks = {"discriminator": Discriminator(width=4, normalisation="none"), "r1": 0.5}
+    exact, rough = adversaries(**networks), adversaries(precision="bf16", **networks)
+    for step in range(4):
+        exact.step(IMAGES, 8 * step)
+        rough.step(IMAGES, 8 * step)
+    found, expected = rough.measures(), exact.measures()
+    assert found != expected
+    assert found == pytest.approx(expected, rel=0.05)
+    assert all(p.dtype == torch.float32 for p in rough.generator.parameters())
+
+
+def test_uniform_latents_lie_between_minus_one_and_one() -> None:
+    game = adversaries(latent_distribution="uniform")
+    seen = game.generator.seed(torch.randn(10_000, 6))
+    assert seen.abs().max() <= 1
+    assert seen.var().item() == pytest.approx(1 / 3, rel=0.02)
+
+
+def test_a_conditional_pair_draws_what_it_is_told_and_else_picks_from_real_rows() -> None:
+    rows = torch.tensor([[1, 0], [0, 1]], dtype=torch.uint8).repeat(512, 1)
+    config = {"batch": 8, "latent": 6, "attributes": ("Smiling", "Male"), "generator": {"width": 4}}
+    game = Adversaries(Config.model_validate(config | {"discriminator": {"width": 4}}), 32, Place(), rows)
+    told = torch.tensor([[1, 1]] * 8, dtype=torch.uint8)
+    for step in range(3):
+        game.step(IMAGES, 8 * step, told)
+    noise = torch.randn(64, 7)
+    picked = game.generator.seed.picked(noise)
+    assert {tuple(row) for row in picked.tolist()} == {(1, 0), (0, 1)}
+    game.generator.eval()
+    torch.testing.assert_close(game.generator(noise), game.generator(noise, picked))
+    assert not torch.equal(game.generator(noise), game.generator(noise, 1 - picked))
+    logits = game.discriminator(IMAGES.float(), told)
+    assert not torch.equal(logits, game.discriminator(IMAGES.float(), 1 - told))
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_networks_follow_the_others_penalty_included_and_share_their_checkpoints() -> None:
+    knobs = {"discriminator": Discriminator(width=4, normalisation="none"), "r1": 0.5, "penalty_every": 2}
+    plain, compiled = adversaries(**knobs), adversaries(compile=True, **knobs)
+    for step in range(2):
+        plain.step(IMAGES, 8 * step)
+        compiled.step(IMAGES, 8 * step)
+    assert compiled.measures() == pytest.approx(plain.measures(), rel=1e-3)
+    plain.load_state_dict(compiled.state_dict())
+    assert torch.equal(weights(plain.generator), weights(compiled.generator))

@@ -1,0 +1,67 @@
+"""A generator that is told which attributes its faces shall have, from the shards to the faces."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from raygan.jobs.drawing import draw
+from raygan.pipeline.config import Config, smoke
+from raygan.pipeline.data.reader import Reader, attribute_rows
+from raygan.pipeline.distributed import Place
+from raygan.pipeline.training.checkpoint import load_faces
+from raygan.pipeline.training.loop import work
+from raygan.sharding.errors import UserError
+from raygan.sharding.storage.folder import Folder
+from tests.pipeline.training.sessions import PlainSession
+
+NAMES = ("Smiling", "Male")
+
+
+def conditional(**knobs: object) -> Config:
+    return Config.model_validate(smoke().model_dump() | {"attributes": NAMES, **knobs})
+
+
+@pytest.fixture(scope="module")
+def trained(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    session = PlainSession(tmp_path_factory.mktemp("conditional"))
+    end = work(conditional(images=64), str(shards), Place(), session)
+    return session.checkpoint(end)
+
+
+def test_rows_are_those_of_images_spread_over_the_training_split(shards: Path) -> None:
+    rows = attribute_rows(str(shards), NAMES, 64)
+    with Reader(str(shards), "train", batch=64, attributes=NAMES) as reader:
+        shown = next(reader).attributes
+    assert shown is not None
+    assert sorted(map(tuple, rows.tolist())) == sorted(map(tuple, shown.tolist()))
+    assert attribute_rows(str(shards), NAMES, 1024).float().mean(0).tolist() == rows.float().mean(0).tolist()
+
+
+def test_an_attribute_that_the_data_set_lacks_is_named(shards: Path) -> None:
+    with pytest.raises(UserError, match="Winged"):
+        attribute_rows(str(shards), ("Winged",), 8)
+
+
+def test_the_checkpoint_carries_the_rows_and_draws_what_is_wanted(trained: Path, shards: Path) -> None:
+    faces = load_faces(trained)
+    rows = next(m for m in faces.network.modules() if hasattr(m, "rows")).rows
+    assert torch.equal(rows, attribute_rows(str(shards), NAMES, 1024))
+    as_real = faces.draw(0, 16)
+    faces.wanted = {0: True, 1: False}
+    wanted = faces.draw(0, 16)
+    faces.wanted = {0: True, 1: True}
+    assert not torch.equal(faces.draw(0, 16), wanted)
+    assert not torch.equal(as_real, wanted)
+
+
+def test_generate_takes_attributes_by_name_and_refuses_others(trained: Path, tmp_path: Path) -> None:
+    for words, file in ((("Smiling", "-Male"), "a.npy"), (("-Smiling", "Male"), "b.npy")):
+        draw(Folder(str(trained)), tmp_path / file, 4, 0, "cpu", lambda done: None, words)
+    assert not np.array_equal(np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy"))
+    with pytest.raises(UserError, match="was trained with --attributes Smiling,Male"):
+        draw(Folder(str(trained)), tmp_path / "c.png", 4, 0, "cpu", lambda done: None, ("Bald",))
+    draw(Folder(str(trained)), tmp_path / "d.png", 4, 0, "cpu", lambda done: None)
+    assert Image.open(tmp_path / "d.png").size[0] > 32
