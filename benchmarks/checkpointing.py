@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 
 from raygan.pipeline.config import Config, Discriminator, Generator
-from raygan.pipeline.distributed import Place
-from raygan.pipeline.objectives.adversarial.objective import Adversaries
+from raygan.pipeline.distributed import DistributedContext
+from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
 from raygan.pipeline.training import checkpoint
-from raygan.pipeline.training.checkpoint_manager import Keeper
+from raygan.pipeline.training.checkpoint_manager import CheckpointManager
 from raygan.sharding.storage.folder import Folder
 
 
@@ -47,7 +47,7 @@ def main() -> None:
         discriminator=Discriminator(width=arguments.width),
     )
     device = torch.device(arguments.device)
-    adversaries = Adversaries(config, 64, Place(device=device))
+    adversaries = AdversarialObjective(config, 64, DistributedContext(device=device))
     images = torch.randint(0, 256, (arguments.batch, 3, 64, 64), dtype=torch.uint8, device=device)
     positions = iter(range(0, 10**9, arguments.batch))
 
@@ -59,7 +59,7 @@ def main() -> None:
 
     step()  # the optimizers have no state before
     with tempfile.TemporaryDirectory() as folder:
-        keeper = Keeper(Folder(folder), keep=2)
+        keeper = CheckpointManager(Folder(folder), keep=2)
 
         def beside() -> None:
             keeper.save(taken())

@@ -29,13 +29,13 @@ import torch.distributed as dist
 from PIL import Image
 
 from raygan.pipeline.config import demo
-from raygan.pipeline.distributed import Place
+from raygan.pipeline.distributed import DistributedContext
 from raygan.pipeline.evaluation import distances
-from raygan.pipeline.evaluation.sampler import Faces
+from raygan.pipeline.evaluation.sampler import Sampler
 from raygan.pipeline.evaluation.scores import Evaluator
 from raygan.pipeline.models.dcgan import Generator
 from raygan.pipeline.models.noise import Purpose
-from raygan.pipeline.objectives.adversarial.objective import Adversaries
+from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
 
 LATENT, SIZE, BATCH, REALS = 100, 64, 32, 64
 PEERS = {"torch-fidelity": "torch_fidelity", "pytorch-fid": "pytorch_fid"}
@@ -167,8 +167,8 @@ def generator(seed: int) -> Generator:
     return Generator(SIZE, LATENT, 64, "batch").eval()
 
 
-def faces(seed: int) -> Faces:
-    return Faces(generator(seed), LATENT, torch.device("cpu"), seed)
+def faces(seed: int) -> Sampler:
+    return Sampler(generator(seed), LATENT, torch.device("cpu"), seed)
 
 
 def save_png(images: torch.Tensor, folder: Path) -> None:
@@ -278,7 +278,7 @@ def endless(folder: Path, count: int) -> dict[str, float]:
 def train(folder: Path, count: int) -> dict[str, float]:
     """The demo's updates on random images, and one of its evaluations."""
     config = demo()
-    adversaries = Adversaries(config, SIZE, Place())
+    adversaries = AdversarialObjective(config, SIZE, DistributedContext())
     images = torch.randint(0, 256, (config.batch, 3, SIZE, SIZE), dtype=torch.uint8)
     for position in range(0, 10 * config.batch, config.batch):
         adversaries.step(images, position)
@@ -286,7 +286,7 @@ def train(folder: Path, count: int) -> dict[str, float]:
     for step in range(steps):
         adversaries.step(images, (10 + step) * config.batch)
     rate = steps * config.batch / (time.perf_counter() - started)
-    drawn = Faces(adversaries.average, config.latent, torch.device("cpu"), config.seed)
+    drawn = Sampler(adversaries.average, config.latent, torch.device("cpu"), config.seed)
     judge = evaluator(folder, SCORED, "randconv")
     judge.real()
     started = time.perf_counter()

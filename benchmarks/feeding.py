@@ -16,8 +16,8 @@ import torch
 
 from raygan.pipeline.config import Config, Discriminator, Generator
 from raygan.pipeline.data.reader import Reader
-from raygan.pipeline.distributed import Place
-from raygan.pipeline.objectives.adversarial.objective import Adversaries
+from raygan.pipeline.distributed import DistributedContext
+from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
 from raygan.sharding.format.manifest import Manifest
 
 
@@ -46,7 +46,7 @@ def feed(options: argparse.Namespace, device: torch.device, cache: Literal["none
     """Images per second, and the share of the time that the loop waited for its next batch."""
     generator, discriminator = Generator(width=options.width), Discriminator(width=options.width)
     config = Config(batch=options.batch, generator=generator, discriminator=discriminator, flip=True)
-    adversaries = Adversaries(config, Manifest.load(options.shards).size, Place(device=device))
+    adversaries = AdversarialObjective(config, Manifest.load(options.shards).size, DistributedContext(device=device))
     bf16 = torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
     with Reader(options.shards, "train", options.batch, device=device, flip=True, cache=cache) as reader, bf16:
         position = 0

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from raygan.pipeline.config import PRESETS, Config
-from raygan.pipeline.distributed import Place
-from raygan.pipeline.evaluation.sampler import Faces
+from raygan.pipeline.distributed import DistributedContext
+from raygan.pipeline.evaluation.sampler import Sampler
 from raygan.pipeline.training import checkpoint
 from raygan.pipeline.training.header import Weights
 from raygan.pipeline.training.loop import Session, work
@@ -89,7 +89,7 @@ class Quiet(Session):
     def warn(self, words: str, position: int) -> None:
         pass
 
-    def score_aside(self, faces: Faces, size: int, position: int) -> None:
+    def score_aside(self, faces: Sampler, size: int, position: int) -> None:
         pass
 
     def save(self, taken: checkpoint.Snapshot) -> None:
@@ -104,7 +104,7 @@ def run_one(arguments: argparse.Namespace) -> None:
     """In a process of its own: trains a variant and leaves its faces."""
     config = configured(arguments.preset, VARIANTS[arguments.one], arguments, arguments.seed)
     session, start = Quiet(Path(arguments.out) / file_name(arguments.one, arguments.seed)), time.monotonic()
-    work(config, arguments.shards, Place(), session)
+    work(config, arguments.shards, DistributedContext(), session)
     draw(arguments, session.folder)
     report = {"images_per_second": statistics.median(session.paces), "seconds": time.monotonic() - start}
     session.folder.with_suffix(".json").write_text(json.dumps(report))

@@ -16,23 +16,23 @@ import torch
 from torch import Tensor
 
 from raygan.pipeline.config import PRESETS, Config
-from raygan.pipeline.distributed import Place
-from raygan.pipeline.objectives.adversarial.objective import Adversaries
+from raygan.pipeline.distributed import DistributedContext
+from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
 
 SIZE = 64
-Change = Callable[[Adversaries], None]
+Change = Callable[[AdversarialObjective], None]
 
 
-def as_it_is(adversaries: Adversaries) -> None:
+def as_it_is(adversaries: AdversarialObjective) -> None:
     """The preset's own choices."""
 
 
-def contiguous(adversaries: Adversaries) -> None:
+def contiguous(adversaries: AdversarialObjective) -> None:
     for network in (adversaries.generator, adversaries.discriminator):
         network.to(memory_format=torch.contiguous_format)
 
 
-def unfused(adversaries: Adversaries) -> None:
+def unfused(adversaries: AdversarialObjective) -> None:
     for optimizer in (adversaries.generator_optimizer, adversaries.discriminator_optimizer):
         for group in optimizer.param_groups:
             group["fused"] = False
@@ -55,7 +55,7 @@ class Row:
 
     def __init__(self, config: Config, change: Change, real: Tensor) -> None:
         self.real, self.position = real, 0
-        self.adversaries = Adversaries(config, SIZE, Place(device=real.device))
+        self.adversaries = AdversarialObjective(config, SIZE, DistributedContext(device=real.device))
         change(self.adversaries)
         if change is contiguous:
             self.real = real.contiguous()

@@ -25,8 +25,8 @@ import torch.distributed as dist
 from torch import nn
 
 from raygan.pipeline.config import Checkpoints, Config, Discriminator, Evaluation, Generator
-from raygan.pipeline.distributed import Place
-from raygan.pipeline.evaluation.sampler import Faces
+from raygan.pipeline.distributed import DistributedContext
+from raygan.pipeline.evaluation.sampler import Sampler
 from raygan.pipeline.models import dcgan
 from raygan.pipeline.training.checkpoint import Snapshot
 from raygan.pipeline.training.loop import Session, work
@@ -58,14 +58,14 @@ class Silent(Session):
     def warn(self, words: str, position: int) -> None:
         pass
 
-    def score_aside(self, faces: Faces, size: int, position: int) -> None:
+    def score_aside(self, faces: Sampler, size: int, position: int) -> None:
         pass
 
     def save(self, taken: Snapshot) -> None:
         pass
 
 
-def ours(shards: str, width: int, batch: int, images: int, place: Place) -> float:
+def ours(shards: str, width: int, batch: int, images: int, place: DistributedContext) -> float:
     """Images per second after the first WARM_UP images."""
     config = Config(
         images=WARM_UP + images,
@@ -111,10 +111,10 @@ def role(arguments: argparse.Namespace) -> None:
     if arguments.role == "bare":
         print(bare(arguments.width, arguments.batch, arguments.images))
         return
-    place = Place()
+    place = DistributedContext()
     if "RANK" in os.environ:
         dist.init_process_group("gloo")
-        place = Place(dist.get_rank(), dist.get_world_size())
+        place = DistributedContext(dist.get_rank(), dist.get_world_size())
     print(ours(arguments.shards, arguments.width, arguments.batch * place.world_size, arguments.images, place))
 
 

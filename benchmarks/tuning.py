@@ -35,7 +35,7 @@ import yaml
 
 from raygan.jobs.defaults import from_file
 from raygan.pipeline.config import Checkpoints, Config, Discriminator, Evaluation, Generator, Launch, smoke
-from raygan.pipeline.launch.monitor import News
+from raygan.pipeline.launch.monitor import Event
 from raygan.pipeline.tuning.search import Score
 from raygan.pipeline.tuning.trial import Ended, Report
 
@@ -213,7 +213,7 @@ def simulated_trial(given: dict[str, Any], *, folder: str, score: Score, board: 
     report, reports = Report(given["name"], score, board), iter(SIMULATED)
     wanted = report.wanted()
     while wanted and (position := next(reports, None)):
-        wanted = not report(News(position, {"score/kid": random.random()}))
+        wanted = not report(Event(position, {"score/kid": random.random()}))
     return Ended(ended="finished" if position is None else "stopped", reason="")
 
 

@@ -6,7 +6,7 @@ import sys
 from raygan.jobs.cluster.connect import cluster
 from raygan.jobs.ui.progress import console, progress
 from raygan.pipeline.config import Config, Launch
-from raygan.pipeline.launch.monitor import News
+from raygan.pipeline.launch.monitor import Event
 from raygan.pipeline.launch.trainer import plan, train
 from raygan.pipeline.training.runs import Run
 
@@ -36,7 +36,7 @@ def train_with_progress(config: Config, launch: Launch, resume: bool = False) ->
         progress("training") as advance,
     ):
 
-        def show(news: News) -> None:
+        def show(news: Event) -> None:
             if news.words:
                 console.print(f"training: {news.words}", style="yellow", markup=False, soft_wrap=True)
             advance(news.position, config.images, _words(news.metrics))

@@ -14,7 +14,7 @@ from raygan.pipeline.config import Config, Launch
 from raygan.pipeline.launch.trainer import plan
 from raygan.pipeline.training import runs
 from raygan.pipeline.tuning import search as searches
-from raygan.pipeline.tuning.results import Findings
+from raygan.pipeline.tuning.results import SearchResults
 from raygan.pipeline.tuning.search import Options, Search
 from raygan.pipeline.tuning.space import DEFAULT, Space, parse, short, words
 from raygan.sharding.errors import UserError
@@ -80,7 +80,7 @@ def describe(search: Search) -> str:
     return "\n".join(lines)
 
 
-def tune_with_table(search: Search) -> Findings:
+def tune_with_table(search: Search) -> SearchResults:
     """Runs the search on the cluster and shows how it stands. Raises UserError and RunError."""
     launch = search.launch
     _say(describe(search))
@@ -97,7 +97,7 @@ def _say(words: str) -> None:
     console.print(words, markup=False, soft_wrap=not console.is_terminal)
 
 
-def report(search: Search, found: Findings) -> list[str]:
+def report(search: Search, found: SearchResults) -> list[str]:
     """What was found, in lines."""
     lines = ["", f"ranking ({search.options.score}, lower is better; finalists: mean and deviation over seeds)"]
     for rank, row in enumerate(found.rows[:5], 1):

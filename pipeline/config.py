@@ -23,11 +23,11 @@ def _at_commas(value: Any) -> Any:
 AtCommas = BeforeValidator(_at_commas)
 
 
-class Knobs(BaseModel):
+class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Optimizer(Knobs):
+class Optimizer(Settings):
     """One network's Adam."""
 
     learning_rate: float = Field(2e-4, gt=0, le=1, description="Adam's step size.")
@@ -56,7 +56,7 @@ class Discriminator(Optimizer):
     )
 
 
-class Evaluation(Knobs):
+class Evaluation(Settings):
     """When and how the generator is scored."""
 
     every: int = Field(50_000, gt=0, description="Images between evaluations: a face grid and the scores.")
@@ -81,14 +81,14 @@ class Evaluation(Knobs):
         return at <= after
 
 
-class Checkpoints(Knobs):
+class Checkpoints(Settings):
     """When the whole state is written, and how much of it is kept."""
 
     every: int = Field(50_000, gt=0, description="Images between checkpoints.")
     keep: int = Field(2, ge=1, description="Newest checkpoints kept.")
 
 
-class Config(Knobs):
+class Config(Settings):
     """One training run, whole. Every schedule counts in images shown to the discriminator."""
 
     preset: str = Field("radford", description="Where the values came from.")
@@ -170,7 +170,7 @@ class Config(Knobs):
         return self
 
 
-class Launch(Knobs):
+class Launch(Settings):
     """Where a run reads and writes, and what it may use; the Config says what it does."""
 
     shards: str = Field("shards", description="Folder of the data set, as `raygan shard` wrote it.")

@@ -14,7 +14,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class Place:
+class DistributedContext:
     """A worker's rank, the world size and its device. With more than one worker a process group must exist."""
 
     rank: int = 0

@@ -28,7 +28,7 @@ def _look_around(asked: Asked) -> Cluster:
 
     alive = [found for found in ray.nodes() if found["Alive"]]
     with _scratch(asked) as (scratch, unwritten):
-        places = [node.Place(n, found["Resources"].get("GPU", 0), scratch) for n, found in enumerate(alive)]
+        places = [node.NodeContext(n, found["Resources"].get("GPU", 0), scratch) for n, found in enumerate(alive)]
         looks = [_on(found["NodeID"], node.look, asked, place) for found, place in zip(alive, places, strict=True)]
         ray.wait(looks, num_returns=len(looks), timeout=PATIENCE)
         outcomes = list(zip(alive, map(_outcome, looks), strict=True))

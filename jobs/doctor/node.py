@@ -21,7 +21,7 @@ GPUS = "import torch; print(torch.cuda.device_count())"
 WRITTEN = "driver"  # what the driver has left in the storage for all to see
 
 
-class Place(NamedTuple):
+class NodeContext(NamedTuple):
     """Which node looks."""
 
     number: int
@@ -29,7 +29,7 @@ class Place(NamedTuple):
     scratch: Folder | None  # beside the runs
 
 
-def look(asked: Asked, place: Place) -> dict[str, Any]:
+def look(asked: Asked, place: NodeContext) -> dict[str, Any]:
     """All looks by name."""
     outcomes: dict[str, Any] = {}
     for glance in (versions, gpus, shared_memory, disks, shards, storage, tracking):
@@ -45,7 +45,7 @@ def clock() -> float:
     return time.time()
 
 
-def versions(asked: Asked, place: Place) -> dict[str, str]:
+def versions(asked: Asked, place: NodeContext) -> dict[str, str]:
     return installed()
 
 
@@ -54,7 +54,7 @@ def installed() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: _version(name) for name in ("ray", "torch", "raygan")}
 
 
-def gpus(asked: Asked, place: Place) -> int:
+def gpus(asked: Asked, place: NodeContext) -> int:
     """How many torch can use. In a process of its own: Ray hides GPUs from a task that asked for none."""
     if not (asked.gpu or place.gpus):
         return 0
@@ -63,12 +63,12 @@ def gpus(asked: Asked, place: Place) -> int:
     return int(done.stdout)
 
 
-def shared_memory(asked: Asked, place: Place) -> int:
+def shared_memory(asked: Asked, place: NodeContext) -> int:
     """Bytes of /dev/shm, used or not."""
     return shutil.disk_usage("/dev/shm").total
 
 
-def disks(asked: Asked, place: Place) -> dict[str, tuple[int, int]]:
+def disks(asked: Asked, place: NodeContext) -> dict[str, tuple[int, int]]:
     """Bytes in total, and free, of the disks with Ray's session and with the copies of remote shards."""
     import ray
 
@@ -76,7 +76,7 @@ def disks(asked: Asked, place: Place) -> dict[str, tuple[int, int]]:
     return {str(path): shutil.disk_usage(path)[::2] for path in (session, Path.home())}
 
 
-def shards(asked: Asked, place: Place) -> str:
+def shards(asked: Asked, place: NodeContext) -> str:
     """The digest of the data set. All files are looked for and one, by the number, is read. Raises ValueError."""
     if asked.shards is None:
         return ""
@@ -91,7 +91,7 @@ def shards(asked: Asked, place: Place) -> str:
     return manifest.digest
 
 
-def storage(asked: Asked, place: Place) -> str:
+def storage(asked: Asked, place: NodeContext) -> str:
     """Leaves a file beside the driver's; its name. Raises ValueError if there is none, OSError if it cannot write."""
     if place.scratch is None:
         return ""
@@ -101,7 +101,7 @@ def storage(asked: Asked, place: Place) -> str:
     return name
 
 
-def tracking(asked: Asked, place: Place) -> None:
+def tracking(asked: Asked, place: NodeContext) -> None:
     """Asks the MLflow server for an experiment, with this node's credentials. Raises OSError."""
     if asked.tracking is None:
         return

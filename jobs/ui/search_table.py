@@ -9,14 +9,14 @@ from rich.live import Live
 from rich.table import Table
 
 from raygan.jobs.ui.progress import LOG_SECONDS, console
-from raygan.pipeline.tuning.coordinator import Conductor, Standing
+from raygan.pipeline.tuning.coordinator import Coordinator, TrialStatus
 from raygan.pipeline.tuning.space import short
 
 ROWS = 20  # of the live table, where the screen is high enough
 AROUND = 6  # lines of the screen that are not rows: headings, the summary, what was said last
 STYLES = {"running": "bold", "finished": "green", "stopped": "dim", "failed": "red", "interrupted": "yellow"}
 
-Show = Callable[[Conductor], None]
+Show = Callable[[Coordinator], None]
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def shown() -> Iterator[Show]:
     """On a terminal a table that stays in place, in a log a line per running trial now and then."""
     said = 0
 
-    def say_new(conductor: Conductor) -> None:
+    def say_new(conductor: Coordinator) -> None:
         nonlocal said
         for text in conductor.words[said:]:
             console.print(text, style="yellow", markup=False, soft_wrap=not console.is_terminal)
@@ -33,7 +33,7 @@ def shown() -> Iterator[Show]:
     if not console.is_terminal:
         log = Log()
 
-        def write(conductor: Conductor) -> None:
+        def write(conductor: Coordinator) -> None:
             say_new(conductor)
             log.update(conductor)
 
@@ -42,7 +42,7 @@ def shown() -> Iterator[Show]:
 
     with Live(console=console, refresh_per_second=2) as live:
 
-        def update(conductor: Conductor) -> None:
+        def update(conductor: Coordinator) -> None:
             say_new(conductor)
             live.update(table(conductor, max(1, min(ROWS, console.height - AROUND))))
 
@@ -56,7 +56,7 @@ class Log:
         self._looked = time.monotonic()
         self._ended: set[str] = set()
 
-    def update(self, conductor: Conductor) -> None:
+    def update(self, conductor: Coordinator) -> None:
         due = time.monotonic() - self._looked >= LOG_SECONDS
         for standing in list(conductor.standings.values()):
             running = standing.state == "running"
@@ -72,7 +72,7 @@ class Log:
         console.print(words, markup=False, soft_wrap=True)
 
 
-def table(conductor: Conductor, height: int = ROWS) -> Group:
+def table(conductor: Coordinator, height: int = ROWS) -> Group:
     """The running trials, and of the others the best, in at most `height` rows."""
     search, standings = conductor.search, list(conductor.standings.values())
     running = [standing for standing in standings if standing.state == "running"]
@@ -98,7 +98,7 @@ def table(conductor: Conductor, height: int = ROWS) -> Group:
     return Group(summary(conductor), rows)
 
 
-def line(conductor: Conductor, standing: Standing) -> str:
+def line(conductor: Coordinator, standing: TrialStatus) -> str:
     """A trial in words."""
     cells = _cells(conductor, standing)
     state = cells.pop("state")
@@ -108,13 +108,13 @@ def line(conductor: Conductor, standing: Standing) -> str:
     return f"trial {standing.name} {state}: {told}; {values}"
 
 
-def summary(conductor: Conductor) -> str:
+def summary(conductor: Coordinator) -> str:
     states = [standing.state for standing in conductor.standings.values()]
     counts = ", ".join(f"{states.count(state)} {state}" for state in STYLES if state in states)
     return f"search {conductor.search.name}: {counts or 'starting'}, of {conductor.total} trials"
 
 
-def _cells(conductor: Conductor, standing: Standing) -> dict[str, str]:
+def _cells(conductor: Coordinator, standing: TrialStatus) -> dict[str, str]:
     """What is known, by its heading."""
     search, pace = conductor.search, standing.images_per_second
     images = search.config.images

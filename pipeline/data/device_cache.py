@@ -11,7 +11,7 @@ CHUNK = 4096  # images read at a time while the split is loaded
 MOST = 0.8  # of the device's free memory
 
 
-class Resident:
+class DeviceCache:
     """The images of a split as one uint8 tensor [samples, size, size, 3] on `device`."""
 
     def __init__(self, shards: Shards, device: torch.device) -> None:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raygan.pipeline.data.device_cache import Resident
+from raygan.pipeline.data.device_cache import DeviceCache
 from raygan.pipeline.data.flip import mirrored
 from raygan.pipeline.data.order import WINDOW, Order
 from raygan.pipeline.data.prefetch import Prefetch
@@ -69,7 +69,7 @@ class Reader:
         self._columns = _columns(attributes, self._shards.manifest.attributes)
         self._device, self._keys = torch.device(device), keys
         self._stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
-        self._resident = Resident(self._shards, self._device) if cache == "device" else None
+        self._resident = DeviceCache(self._shards, self._device) if cache == "device" else None
         self._count = batch * (rank + 1) // world_size - batch * rank // world_size
         self._position = position
         name = f"the reader of {folder} ({split}, rank {rank})"

@@ -9,7 +9,7 @@ from raygan.pipeline.models.noise import Purpose, latents
 BATCH = 256
 
 
-class Faces:
+class Sampler:
     """Draws with a generator that is in evaluation mode; the image of an index never depends on the others."""
 
     def __init__(self, network: nn.Module, latent: int, device: torch.device, seed: int = 0) -> None:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from raygan.pipeline.distributed import Place
-from raygan.pipeline.evaluation.sampler import Faces
+from raygan.pipeline.distributed import DistributedContext
+from raygan.pipeline.evaluation.sampler import Sampler
 from raygan.pipeline.models import build
 from raygan.pipeline.models.noise import Purpose
 from raygan.pipeline.training.runs import Run
@@ -21,7 +21,7 @@ LAST_SECONDS = 60.0  # that the end of a run waits for an evaluation under way
 ATTEMPTS = 2  # of an evaluation whose node or process dies
 
 
-class Judgement(NamedTuple):
+class EvaluationResult(NamedTuple):
     """What an evaluation at a position (images) found, or in `failure` why it found nothing."""
 
     position: int
@@ -30,15 +30,15 @@ class Judgement(NamedTuple):
     failure: str = ""
 
 
-class Aside:
+class BackgroundEvaluation:
     """At most one evaluation at a time, with the resources of one worker."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._under_way: Any = None  # Ray's reference to a Judgement
+        self._under_way: Any = None  # Ray's reference to a EvaluationResult
         self._position = 0
 
-    def begin(self, faces: Faces, size: int, position: int) -> str:
+    def begin(self, faces: Sampler, size: int, position: int) -> str:
         """Has the `faces` of `size` pixels scored as they are now. Returns why not; nothing if it is being done."""
         import ray
 
@@ -57,7 +57,7 @@ class Aside:
         self._position = position
         return ""
 
-    def collect(self, seconds: float = 0.0) -> Judgement | None:
+    def collect(self, seconds: float = 0.0) -> EvaluationResult | None:
         """What was found since the last call, waiting so long for it."""
         import ray
 
@@ -68,9 +68,9 @@ class Aside:
             return ray.get(ended)
         except ray.exceptions.RayError as e:
             words = " ".join(str(getattr(e, "cause", None) or e).split())
-            return Judgement(self._position, {}, {}, words[:300])
+            return EvaluationResult(self._position, {}, {}, words[:300])
 
-    def end(self) -> Judgement | None:
+    def end(self) -> EvaluationResult | None:
         """The last one, if it comes in time; else it is given up."""
         if self._under_way is None:
             return None
@@ -80,25 +80,25 @@ class Aside:
         if last is None:
             ray.cancel(self._under_way, force=True)
             self._under_way = None
-            last = Judgement(self._position, {}, {}, "the run ended before it")
+            last = EvaluationResult(self._position, {}, {}, "the run ended before it")
         return last
 
 
-def judge(run_json: str, state: dict[str, Tensor], latent: int, size: int, position: int) -> Judgement:
+def judge(run_json: str, state: dict[str, Tensor], latent: int, size: int, position: int) -> EvaluationResult:
     """The task. Draws and scores the same images that the workers would."""
     from raygan.pipeline.training.loop import evaluator
 
     run = Run.model_validate_json(run_json)
     config, launch = run.config, run.launch
     torch.set_num_threads(launch.cpus_per_worker)
-    place = Place(device=torch.device("cuda" if launch.gpu else "cpu"))
+    place = DistributedContext(device=torch.device("cuda" if launch.gpu else "cpu"))
     generator = build.generator(config, size)
     generator.load_state_dict(state)
     generator = generator.to(place.device).to(memory_format=torch.channels_last)
-    faces = Faces(generator, latent, place.device, config.seed)
+    faces = Sampler(generator, latent, place.device, config.seed)
     try:
         judging = evaluator(config, config.evaluation.count, launch.shards, place, launch.copies)
         scores = judging.score(lambda first, count: faces.draw(first, count, Purpose.EVALUATION))
     except (RunError, UserError) as e:
-        return Judgement(position, {}, {}, str(e))
-    return Judgement(position, scores, judging.identity)
+        return EvaluationResult(position, {}, {}, str(e))
+    return EvaluationResult(position, scores, judging.identity)

@@ -9,7 +9,7 @@ BEAT_EVERY = 2.0  # seconds
 SILENCE = 20.0  # seconds without a beat until the user is told
 
 
-class News(NamedTuple):
+class Event(NamedTuple):
     """What rank 0 has to say at a position (images)."""
 
     position: int
@@ -29,11 +29,11 @@ class Worker(NamedTuple):
         return f"rank {self.rank} on node {self.node} (process {self.process})"
 
 
-class Desk:
+class Monitor:
     """Holds what one side has left until the other side calls."""
 
     def __init__(self, silence: float = SILENCE) -> None:
-        self._news: list[News] = []
+        self._news: list[Event] = []
         self._stop = False
         self._silence = silence
         self._position = 0
@@ -42,13 +42,13 @@ class Desk:
         self._told: set[Worker] = set()
         self._ends = False  # one of the group left, so that Ray ends the others
 
-    def post(self, news: News) -> bool:
+    def post(self, news: Event) -> bool:
         """Leaves news; returns whether the driver wants the run to stop."""
         self._news.append(news)
         self._position = max(news.position, self._position)
         return self._stop
 
-    def collect(self) -> list[News]:
+    def collect(self) -> list[Event]:
         silent = self.silent()
         # All of them together are more likely to be ended by Ray, which makes room for another group.
         some = len(silent) < len(self._heard) or len(self._heard) == 1
@@ -89,10 +89,10 @@ class Desk:
         return sorted(self._heard)
 
     def say(self, words: str) -> None:
-        self._news.append(News(self._position, {}, words))
+        self._news.append(Event(self._position, {}, words))
 
 
-class Pulse:
+class Heartbeat:
     """Beats in a thread for as long as a worker's process runs, however long its main thread waits for others."""
 
     def __init__(self, beat: Callable[[], None]) -> None:

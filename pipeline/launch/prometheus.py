@@ -1,9 +1,9 @@
 """A run's measures where Ray's metrics are scraped, for Prometheus and Grafana (infra/observability)."""
 
-from raygan.pipeline.launch.monitor import News
+from raygan.pipeline.launch.monitor import Event
 
 
-class Gauges:
+class PrometheusGauges:
     """Shows the newest measures of one run: `ray_raygan_measure{run, name}`, and `ray_raygan_position{run}` in images.
 
     Rank 0 holds them; with its process they end.
@@ -16,7 +16,7 @@ class Gauges:
         self._measure = Gauge("raygan_measure", "A measure of training, as MLflow names it.", ("run", "name"))
         self._run = {"run": run}
 
-    def show(self, news: News) -> None:
+    def show(self, news: Event) -> None:
         self._position.set(news.position, self._run)
         for name, value in news.metrics.items():
             self._measure.set(value, self._run | {"name": name})

@@ -19,7 +19,7 @@ from raygan.sharding.format.manifest import Manifest
 from raygan.sharding.storage.folder import Folder
 
 if TYPE_CHECKING:
-    from raygan.pipeline.evaluation.sampler import Faces
+    from raygan.pipeline.evaluation.sampler import Sampler
     from raygan.pipeline.training.header import Header
 
 MODEL = "raygan-faces"  # in the registry
@@ -85,7 +85,7 @@ def _on_disk(folder: Folder, scratch: Path) -> Path:
     return scratch / folder.name
 
 
-def _registered(run: Run, header: Header, faces: Faces, card: str) -> list[str]:
+def _registered(run: Run, header: Header, faces: Sampler, card: str) -> list[str]:
     from raygan.pipeline.models import build
 
     judged_by = header.judged_by()

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from raygan.pipeline import tracking
-from raygan.pipeline.evaluation.sampler import Faces
-from raygan.pipeline.launch.background_evaluation import Aside, Judgement
-from raygan.pipeline.launch.monitor import News
+from raygan.pipeline.evaluation.sampler import Sampler
+from raygan.pipeline.launch.background_evaluation import BackgroundEvaluation, EvaluationResult
+from raygan.pipeline.launch.monitor import Event
 from raygan.pipeline.training import runs
 from raygan.pipeline.training.checkpoint import Snapshot
-from raygan.pipeline.training.checkpoint_manager import PATIENCE, Keeper, patiently
+from raygan.pipeline.training.checkpoint_manager import PATIENCE, CheckpointManager, patiently
 from raygan.pipeline.training.header import in_words
 from raygan.pipeline.training.runs import Run
 from raygan.sharding.errors import RunError
@@ -26,14 +26,16 @@ class ClusterSession:
     """
 
     def __init__(
-        self, run: Run, leads: bool, post: Callable[[News], bool], reclaimed: Callable[[], bool] = lambda: False
+        self, run: Run, leads: bool, post: Callable[[Event], bool], reclaimed: Callable[[], bool] = lambda: False
     ) -> None:
         self.stopping = self.hurrying = False
         self._reclaimed = reclaimed
         self._folder, self._post = run.folder, post
         self._writer = tracking.Writer(run.tracking, run.run_id, run.spool, run.home) if leads else None
-        self._keeper = Keeper(run.folder, run.config.checkpoints.keep, self._writer.copy if self._writer else None)
-        self._aside = Aside(run)
+        self._keeper = CheckpointManager(
+            run.folder, run.config.checkpoints.keep, self._writer.copy if self._writer else None
+        )
+        self._aside = BackgroundEvaluation(run)
         self._newest = 0  # position
 
     def checkpoints(self) -> Sequence[Folder]:
@@ -44,23 +46,23 @@ class ClusterSession:
         if self._writer is not None:
             self._newest = position
             self._writer.metrics(values, position)
-            self.stopping = self._post(News(position, values))
+            self.stopping = self._post(Event(position, values))
             self._record(self._aside.collect())
 
     def warn(self, words: str, position: int) -> None:
         if self._writer is not None:
             self._writer.tags({"warning": words})
-            self.stopping = self._post(News(position, {}, words))
+            self.stopping = self._post(Event(position, {}, words))
 
     def image(self, name: str, image: np.ndarray, position: int) -> None:
         if self._writer is not None:
             self._writer.image(name, image, position)
 
-    def score_aside(self, faces: Faces, size: int, position: int) -> None:
+    def score_aside(self, faces: Sampler, size: int, position: int) -> None:
         if why_not := self._aside.begin(faces, size, position):
             self.warn(f"the evaluation at {position:,} images was left out: {why_not}", position)
 
-    def _record(self, found: Judgement | None) -> None:
+    def _record(self, found: EvaluationResult | None) -> None:
         """Scores that came late belong to the position, and to the checkpoint, that was judged."""
         if found is None or self._writer is None:
             return
@@ -71,14 +73,14 @@ class ClusterSession:
         self._writer.metrics(scores, found.position)
         self._writer.tags({IDENTITY: in_words(found.identity)})
         self._keeper.rescore(found.position, found.scores, found.identity)
-        self.stopping = self._post(News(self._newest, scores))
+        self.stopping = self._post(Event(self._newest, scores))
 
     def save(self, taken: Snapshot) -> None:
         if self._writer is not None and taken.header.scores:
             self._writer.tags({IDENTITY: in_words(taken.header.identity)})
         try:
             self._keeper.save(taken)
-            self.stopping = self._post(News(taken.header.position, {"checkpoint": taken.header.position}))
+            self.stopping = self._post(Event(taken.header.position, {"checkpoint": taken.header.position}))
         except RunError as e:
             self.warn(f"{e}; training goes on, and earlier checkpoints are kept", taken.header.position)
 
@@ -101,4 +103,4 @@ class ClusterSession:
             self._writer.close(seconds)
             if lost := self._writer.lost:
                 words = f"{lost} write(s) to MLflow are lost: the disk of their spool did not take them"
-                self._post(News(self._newest, {}, words))
+                self._post(Event(self._newest, {}, words))

@@ -14,7 +14,7 @@ POLL_SECONDS = 0.5
 def relay(work: Callable[[], Any], desk: Any, progress: Callable[[Any], bool | None] | None) -> Any:
     """Runs `work` in a thread, where Ray leaves the signals to us, and returns what it returns.
 
-    Hands all news of `desk`, an actor with Desk's methods, to `progress`, which may return True to have the work
+    Hands all news of `desk`, an actor with Monitor's methods, to `progress`, which may return True to have the work
     stopped. The first SIGINT or SIGTERM asks for the same; the second has its usual effect, at once.
     """
     import ray

@@ -9,7 +9,7 @@ from raygan.pipeline.config import Config, Launch
 from raygan.pipeline.data.integrity import check_unchanged, refuse_changes
 from raygan.pipeline.launch import recording
 from raygan.pipeline.launch.diagnosis import cause
-from raygan.pipeline.launch.monitor import SILENCE, Desk, News, Pulse, Worker
+from raygan.pipeline.launch.monitor import SILENCE, Event, Heartbeat, Monitor, Worker
 from raygan.pipeline.launch.signals import relay
 from raygan.pipeline.training import runs
 from raygan.pipeline.training.runs import Run
@@ -17,7 +17,7 @@ from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.format.manifest import Manifest
 from raygan.sharding.storage.folder import Folder
 
-Progress = Callable[[News], bool | None]  # True stops the run
+Progress = Callable[[Event], bool | None]  # True stops the run
 
 SIZES = (32, 64, 128, 256)  # pixels that the networks can draw
 CLOSE_SECONDS = 60.0  # for MLflow to take what the workers wrote
@@ -73,14 +73,16 @@ def train(
     run = _resumed(config, launch) if resume else _created(config, launch, command)
     say = progress or (lambda news: None)
     if run.recorded >= config.images:
-        say(News(run.recorded, {}, f"run {run.name} has shown its {run.recorded:,} images; train longer with --images"))
+        say(
+            Event(run.recorded, {}, f"run {run.name} has shown its {run.recorded:,} images; train longer with --images")
+        )
         return run
     try:
         reached = fit(run, progress)
         if reached < config.images:
             raise KeyboardInterrupt(f"run {run.name} was stopped at {reached:,} images; {run.what_remains()}")
         for words in recording.finish(run, command):
-            say(News(config.images, {}, words))
+            say(Event(config.images, {}, words))
         run = run.model_copy(update={"recorded": config.images})
         run.save()
     except KeyboardInterrupt as e:
@@ -141,7 +143,7 @@ def fit(run: Run, progress: Progress | None) -> int:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    desk = ray.remote(num_cpus=0, scheduling_strategy=here)(Desk).remote(min(SILENCE, run.launch.timeout / 2))
+    desk = ray.remote(num_cpus=0, scheduling_strategy=here)(Monitor).remote(min(SILENCE, run.launch.timeout / 2))
     for restarts_left in range(run.launch.max_failures, -1, -1):
         try:
             outcome = relay(_trainer(run, desk).fit, desk, progress).return_value
@@ -189,22 +191,22 @@ def _ray_worker(job: dict[str, Any]) -> int | str:
     import torch
     from ray.train.torch import get_device
 
-    from raygan.pipeline.distributed import Place
-    from raygan.pipeline.launch.prometheus import Gauges
+    from raygan.pipeline.distributed import DistributedContext
+    from raygan.pipeline.launch.prometheus import PrometheusGauges
     from raygan.pipeline.launch.session import ClusterSession
     from raygan.pipeline.training.loop import NotFiniteError, work
 
     run, desk = Run.model_validate_json(job["run"]), job["desk"]
     context = ray.train.get_context()
-    place = Place(context.get_world_rank(), context.get_world_size(), get_device())
+    place = DistributedContext(context.get_world_rank(), context.get_world_size(), get_device())
     torch.set_num_threads(run.launch.cpus_per_worker)
     worker = Worker(place.rank, place.world_size, ray.util.get_node_ip_address(), os.getpid())
     if place.leads:
         ray.get(desk.enter.remote(worker))
-    pulse = Pulse(lambda: desk.beat.remote(worker))
-    gauges = Gauges(run.name)
+    pulse = Heartbeat(lambda: desk.beat.remote(worker))
+    gauges = PrometheusGauges(run.name)
 
-    def post(news: News) -> bool:
+    def post(news: Event) -> bool:
         gauges.show(news)
         return bool(ray.get(desk.post.remote(news)))
 

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from raygan.pipeline.evaluation.sampler import Faces
+from raygan.pipeline.evaluation.sampler import Sampler
 from raygan.pipeline.models import build
 from raygan.pipeline.models.ema import averaged, recalibrate
-from raygan.pipeline.objectives.adversarial.objective import Adversaries
+from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
 from raygan.pipeline.training.header import HEADER, Header, Weights, read_header
 from raygan.sharding.errors import RunError
 from raygan.sharding.storage.folder import Folder
@@ -33,7 +33,7 @@ class Snapshot(NamedTuple):
 
 
 def snapshot(
-    adversaries: Adversaries, position: int, data: str, identity: dict[str, str], scores: dict[str, float]
+    adversaries: AdversarialObjective, position: int, data: str, identity: dict[str, str], scores: dict[str, float]
 ) -> Snapshot:
     """`data`: the data set's digest. `scores`: of an evaluation at this position, in which `identity` was judged."""
     state = io.BytesIO()
@@ -57,7 +57,7 @@ def write(folder: str | Path | Folder, taken: Snapshot) -> None:
     _write_header(folder, taken)
 
 
-def restore(folder: str | Path | Folder, adversaries: Adversaries) -> Header:
+def restore(folder: str | Path | Folder, adversaries: AdversarialObjective) -> Header:
     """Puts the state of `folder` into `adversaries`. Raises RunError if the state is damaged."""
     folder = _folder(folder)
     header = read_header(folder)
@@ -67,7 +67,7 @@ def restore(folder: str | Path | Folder, adversaries: Adversaries) -> Header:
 
 def load_faces(
     folder: str | Path | Folder, device: torch.device | None = None, seed: int = 0, weights: Weights = "average"
-) -> Faces:
+) -> Sampler:
     """The generator of a checkpoint, ready to draw (on the CPU by default).
 
     The statistics of its batch norm are computed anew, whichever weights are asked for.
@@ -85,7 +85,7 @@ def load_faces(
         generator.load_state_dict(state["generator"])
     generator = generator.to(device).to(memory_format=torch.channels_last)
     recalibrate(generator, config.latent_dimensions, device)
-    return Faces(generator, config.latent_dimensions, device, seed)
+    return Sampler(generator, config.latent_dimensions, device, seed)
 
 
 def rescore(folder: str | Path | Folder, scores: dict[str, float], identity: dict[str, str]) -> None:

@@ -27,7 +27,7 @@ def patiently(folder: Folder) -> Retrying:
     )
 
 
-class Keeper:
+class CheckpointManager:
     """Keeps the newest checkpoints of a run and the best.
 
     One is written at a time and at most one waits: a newer one takes its place, so that training never does. `written`

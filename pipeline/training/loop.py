@@ -14,13 +14,13 @@ import numpy as np
 
 from raygan.pipeline.config import Config
 from raygan.pipeline.data.reader import Reader, attribute_rows
-from raygan.pipeline.distributed import Place
-from raygan.pipeline.evaluation.sampler import Faces
+from raygan.pipeline.distributed import DistributedContext
+from raygan.pipeline.evaluation.sampler import Sampler
 from raygan.pipeline.evaluation.scores import Evaluator
 from raygan.pipeline.models.ema import recalibrate
 from raygan.pipeline.models.layers import ROWS
 from raygan.pipeline.models.noise import Purpose
-from raygan.pipeline.objectives.adversarial.objective import Adversaries
+from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
 from raygan.pipeline.training import checkpoint, runs
 from raygan.pipeline.training.checkpoint import Snapshot
 from raygan.sharding.errors import RunError, UserError
@@ -51,7 +51,7 @@ class Session(Protocol):
     def warn(self, words: str, position: int) -> None:
         """Tells the user of something that went wrong and did not end the run."""
 
-    def score_aside(self, faces: Faces, size: int, position: int) -> None:
+    def score_aside(self, faces: Sampler, size: int, position: int) -> None:
         """Has them scored as they are now, while training goes on. Only rank 0 calls it."""
 
     def save(self, taken: Snapshot) -> None:
@@ -61,7 +61,7 @@ class Session(Protocol):
 def work(
     config: Config,
     shards: str,
-    place: Place,
+    place: DistributedContext,
     session: Session,
     cache: Literal["none", "device"] = "none",
     **copies: Any,
@@ -78,7 +78,7 @@ def work(
     manifest = Manifest.load(shards)
     assert manifest.size is not None, "train.plan() refuses images that vary in size"
     rows = attribute_rows(shards, config.attributes, ROWS) if config.attributes else None
-    adversaries = Adversaries(config, manifest.size, place, rows)
+    adversaries = AdversarialObjective(config, manifest.size, place, rows)
     position = _restore(adversaries, session, place)
     judging = evaluator(config, config.evaluation.count, shards, place, copies)
     if position == 0:
@@ -100,7 +100,7 @@ def work(
         cache=cache,
         **copies,
     ) as reader:
-        batches, pace = iter(reader), Pace(position)
+        batches, pace = iter(reader), Throughput(position)
         stopped = False
         while position < config.images and not stopped:
             batch = next(batches)
@@ -133,7 +133,7 @@ def work(
     return position
 
 
-def evaluator(config: Config, count: int, shards: str, place: Place, copies: dict[str, Any]) -> Evaluator:
+def evaluator(config: Config, count: int, shards: str, place: DistributedContext, copies: dict[str, Any]) -> Evaluator:
     """Scores of few images and of many are held against the same real images."""
     knobs = config.evaluation
     real = max(knobs.count, knobs.final_count or 0)
@@ -148,7 +148,7 @@ def evaluator(config: Config, count: int, shards: str, place: Place, copies: dic
     )
 
 
-def _restore(adversaries: Adversaries, session: Session, place: Place) -> int:
+def _restore(adversaries: AdversarialObjective, session: Session, place: DistributedContext) -> int:
     """Puts the newest sound checkpoint back and returns its position; 0 if there is none yet.
 
     Rank 0 chooses: a checkpoint that is written or damaged just now may look different to each rank.
@@ -162,7 +162,7 @@ def _restore(adversaries: Adversaries, session: Session, place: Place) -> int:
     return position
 
 
-def _restore_newest(adversaries: Adversaries, session: Session) -> int:
+def _restore_newest(adversaries: AdversarialObjective, session: Session) -> int:
     folders = session.checkpoints()
     for folder in folders:
         try:
@@ -185,19 +185,21 @@ def _refuse_non_finite(measures: dict[str, float], position: int) -> None:
             raise NotFiniteError(f"{name} is {value} at {position:,} images; lower the learning rates")
 
 
-def _averaged_faces(adversaries: Adversaries) -> Faces:
+def _averaged_faces(adversaries: AdversarialObjective) -> Sampler:
     config, device = adversaries.config, adversaries.place.device
     recalibrate(adversaries.average, config.latent_dimensions, device)
-    return Faces(adversaries.average, config.latent_dimensions, device, config.seed)
+    return Sampler(adversaries.average, config.latent_dimensions, device, config.seed)
 
 
-def _show(adversaries: Adversaries, session: Session, position: int) -> None:
+def _show(adversaries: AdversarialObjective, session: Session, position: int) -> None:
     """The same latents every time, so that one watches faces form."""
     if adversaries.place.leads:
         session.image("faces", _averaged_faces(adversaries).sheet(GRID_FACES, GRID_COLUMNS).numpy(), position)
 
 
-def _score(adversaries: Adversaries, evaluator: Evaluator, session: Session, position: int) -> dict[str, float]:
+def _score(
+    adversaries: AdversarialObjective, evaluator: Evaluator, session: Session, position: int
+) -> dict[str, float]:
     """Every rank gets the same scores. An evaluation that fails, on any rank, is said so and ends nothing."""
     faces = _averaged_faces(adversaries)
     try:
@@ -209,12 +211,12 @@ def _score(adversaries: Adversaries, evaluator: Evaluator, session: Session, pos
     return scores
 
 
-def _score_aside(adversaries: Adversaries, session: Session, position: int) -> None:
+def _score_aside(adversaries: AdversarialObjective, session: Session, position: int) -> None:
     if adversaries.place.leads:
         session.score_aside(_averaged_faces(adversaries), adversaries.size, position)
 
 
-class Pace:
+class Throughput:
     """Images per second of training, with pauses for evaluation and checkpoints left out."""
 
     def __init__(self, position: int) -> None:

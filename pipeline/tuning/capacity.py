@@ -7,14 +7,14 @@ from raygan.pipeline.tuning.search import Search
 from raygan.sharding.errors import UserError
 
 
-class Room(NamedTuple):
+class Capacity(NamedTuple):
     """What a search may have at once."""
 
     trials: int
     words: str
 
 
-def room(search: Search, nodes: Sequence[Mapping[str, float]]) -> Room:
+def room(search: Search, nodes: Sequence[Mapping[str, float]]) -> Capacity:
     """`nodes`: the resources of each living node, in Ray's words. Raises UserError, with the numbers, for too few.
 
     A trial's driver asks for no CPU, so all of them go to workers. Workers of one trial may lie on several nodes,
@@ -32,4 +32,4 @@ def room(search: Search, nodes: Sequence[Mapping[str, float]]) -> Room:
     if asked and asked > places // workers:
         raise UserError(f"--concurrent {asked}: {fits}, which is {places // workers} trial(s) at once; ask for fewer")
     trials = min(asked or places // workers, search.count)
-    return Room(trials, f"{fits}; {trials} trial(s) at once, each with {workers}")
+    return Capacity(trials, f"{fits}; {trials} trial(s) at once, each with {workers}")

@@ -11,10 +11,10 @@ from raygan.pipeline import tracking
 from raygan.pipeline.config import Config
 from raygan.pipeline.training.runs import Run
 from raygan.pipeline.tuning import ranking, recording
-from raygan.pipeline.tuning.monitor import TrialNews
+from raygan.pipeline.tuning.monitor import TrialEvent
 from raygan.pipeline.tuning.search import Search
 from raygan.pipeline.tuning.space import Values, grid_points, known_points, overlay
-from raygan.pipeline.tuning.study import Entry, Ledger, axes
+from raygan.pipeline.tuning.study import Entry, Study, axes
 from raygan.sharding.errors import UserError
 
 FINAL_AXES: dict[str, BaseDistribution] = {"trial": IntDistribution(0, 10**9), "seed": IntDistribution(1, 10**9)}
@@ -27,14 +27,14 @@ class Job(NamedTuple):
     """A trial that is handed out: its place in a ledger, and the values that make its configuration."""
 
     name: str
-    ledger: Ledger
+    ledger: Study
     number: int
     values: Values
     seed: int
 
 
 @dataclass
-class Standing:
+class TrialStatus:
     """How a trial stands, to be shown."""
 
     name: str
@@ -50,19 +50,19 @@ class Standing:
 class _Running:
     job: Job
     run: Run
-    standing: Standing
+    standing: TrialStatus
     cost: float  # of earlier attempts, in seconds of all its parts
     seconds: float = 0.0  # of this attempt
     unwanted: bool = False
 
 
-class Conductor:
+class Coordinator:
     """`stop_one` tells a trial to end; `stopping` says whether the user wants the whole search to."""
 
     def __init__(self, search: Search, stop_one: Callable[[str], Any], stopping: Callable[[], bool]) -> None:
         self.search, self._stop_one, self._stopping = search, stop_one, stopping
         config, options = search.base, search.options
-        self.ledger = Ledger(
+        self.ledger = Study(
             search.journal,
             "search",
             axes(search.space, config),
@@ -75,10 +75,10 @@ class Conductor:
         gridded = options.search == "grid"
         points = grid_points(search.space, config, options.steps) if gridded else known_points(search.space, config)
         self.ledger.enqueue(points)
-        self.finals: Ledger | None = None
+        self.finals: Study | None = None
         self.over = False  # nothing more will be handed out
         self.words: list[str] = []  # for the user, in order
-        self.standings: dict[str, Standing] = {}
+        self.standings: dict[str, TrialStatus] = {}
         for entry in self.ledger.entries():
             standing = self._standing(name_of(entry.number), entry.values, entry)
             if standing.state == "running":
@@ -101,7 +101,7 @@ class Conductor:
                 config = self._config(job)
             except UserError as e:  # values that are sound each, but not together
                 job.ledger.end(job.number, "failed", str(e))
-                self.standings[job.name] = Standing(job.name, job.values, "failed")
+                self.standings[job.name] = TrialStatus(job.name, job.values, "failed")
                 continue
             try:
                 run = recording.begin_trial(self.search, job.name, config)
@@ -154,7 +154,7 @@ class Conductor:
         """Trials, with the finals once they are known."""
         return self.ledger.count + (self.finals.count if self.finals else 0)
 
-    def heard(self, post: TrialNews) -> None:
+    def heard(self, post: TrialEvent) -> None:
         """News of a trial, as the board has it."""
         if (standing := self.standings.get(post.trial)) is None:
             return
@@ -163,7 +163,7 @@ class Conductor:
         if post.news.words:
             self._say(f"trial {post.trial}: {post.news.words}")
 
-    def settle(self, ledger: Ledger) -> None:
+    def settle(self, ledger: Study) -> None:
         """Ends in MLflow what ended in the ledger just before the search was killed."""
         for entry in ledger.entries():
             if entry.state != "running":
@@ -189,7 +189,7 @@ class Conductor:
         entry = self.finals.next()
         return self._job(self.finals, entry) if entry else None
 
-    def _job(self, ledger: Ledger, entry: Entry) -> Job:
+    def _job(self, ledger: Study, entry: Entry) -> Job:
         seed = self.search.config.seed
         if ledger is self.ledger:
             return Job(name_of(entry.number), ledger, entry.number, entry.values, seed)
@@ -199,9 +199,9 @@ class Conductor:
     def _config(self, job: Job) -> Config:
         return overlay(self.search.base, job.values).model_copy(update={"seed": job.seed})
 
-    def _standing(self, name: str, values: Values, entry: Entry) -> Standing:
+    def _standing(self, name: str, values: Values, entry: Entry) -> TrialStatus:
         rung = self.search.rungs.passed(entry.position) if self.search.rungs else 0
-        return Standing(name, values, entry.state, entry.position, score=entry.score, rung=rung)
+        return TrialStatus(name, values, entry.state, entry.position, score=entry.score, rung=rung)
 
     def _interrupted(self, running: _Running) -> None:
         running.standing.state = "interrupted"
@@ -220,10 +220,10 @@ def name_of(trial: int, seed: int | None = None) -> str:
     return f"{trial:04d}" if seed is None else f"{trial:04d}-seed{seed}"
 
 
-def open_finals(search: Search, ledger: Ledger) -> Ledger:
+def open_finals(search: Search, ledger: Study) -> Study:
     """The best once more, with other seeds."""
     best = ranking.finished(ledger.entries())[: search.options.finalists]
     points = [{"trial": entry.number, "seed": seed} for entry in best for seed in range(1, search.options.seeds)]
-    finals = Ledger(search.journal, "finals", FINAL_AXES, len(points))
+    finals = Study(search.journal, "finals", FINAL_AXES, len(points))
     finals.enqueue(points)
     return finals

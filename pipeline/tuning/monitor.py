@@ -2,30 +2,30 @@
 
 from typing import NamedTuple
 
-from raygan.pipeline.launch.monitor import News
+from raygan.pipeline.launch.monitor import Event
 
 
-class TrialNews(NamedTuple):
+class TrialEvent(NamedTuple):
     """What a trial has to say."""
 
     trial: str
-    news: News
+    news: Event
 
 
-class Board:
+class SearchMonitor:
     """A Desk for many."""
 
     def __init__(self) -> None:
-        self._news: list[TrialNews] = []
+        self._news: list[TrialEvent] = []
         self._stopped: set[str] = set()
         self._all = False
 
-    def post(self, news: TrialNews) -> bool:
+    def post(self, news: TrialEvent) -> bool:
         """Leaves news; returns whether the driver wants this trial to stop."""
         self._news.append(news)
         return self._all or news.trial in self._stopped
 
-    def collect(self) -> list[TrialNews]:
+    def collect(self) -> list[TrialEvent]:
         news, self._news = self._news, []
         return news
 

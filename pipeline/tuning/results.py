@@ -10,13 +10,13 @@ from raygan.pipeline.tuning import ranking, recording
 from raygan.pipeline.tuning.ranking import Row
 from raygan.pipeline.tuning.search import Search
 from raygan.pipeline.tuning.space import overlay, short
-from raygan.pipeline.tuning.study import Entry, Ledger, axes, importances
+from raygan.pipeline.tuning.study import Entry, Study, axes, importances
 from raygan.sharding.errors import RunError
 
 BEST, RANKING = "best.yaml", "ranking.csv"
 
 
-class Findings(NamedTuple):
+class SearchResults(NamedTuple):
     """`importance`: by field, the share of the scores' variance that it explains at `compared_at` images."""
 
     rows: list[Row]  # the best first
@@ -27,7 +27,7 @@ class Findings(NamedTuple):
     undelivered: int  # writes that MLflow has not taken
 
 
-def write(search: Search, ledger: Ledger, finals: Ledger | None) -> Findings:
+def write(search: Search, ledger: Study, finals: Study | None) -> SearchResults:
     """Raises RunError if no trial reached its end."""
     from raygan.pipeline.tuning import plots  # imports matplotlib
 
@@ -51,7 +51,7 @@ def write(search: Search, ledger: Ledger, finals: Ledger | None) -> Findings:
     left = recording.keep(
         search, [best, search.folder / RANKING, *pictures], metrics, _note(search, rows, importance, at)
     )
-    return Findings(rows, front, importance, at, best, left)
+    return SearchResults(rows, front, importance, at, best, left)
 
 
 def as_file(search: Search, row: Row) -> str:

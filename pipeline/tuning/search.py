@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic import Field, ValidationError
 
-from raygan.pipeline.config import Config, Knobs, Launch
+from raygan.pipeline.config import Config, Launch, Settings
 from raygan.pipeline.tuning.space import Space, check, grid_points
 from raygan.sharding.errors import UserError
 
@@ -29,7 +29,7 @@ class Rungs(NamedTuple):
         return count
 
 
-class Options(Knobs):
+class Options(Settings):
     """How a search goes about it."""
 
     trials: int = Field(16, ge=1, description="Configurations to try; with --search grid, all of the grid.")
@@ -48,7 +48,7 @@ class Options(Knobs):
     concurrent: int | None = Field(None, ge=1, description="Trials side by side. [default: as many as fit]")
 
 
-class Search(Knobs):
+class Search(Settings):
     """`search.json`."""
 
     config: Config  # what all trials share, as it was asked for

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError
 
-from raygan.pipeline.config import PRESETS, Config, Knobs, Launch
+from raygan.pipeline.config import PRESETS, Config, Launch, Settings
 from raygan.pipeline.launch.trainer import check_sharing
 from raygan.sharding.errors import UserError
 
@@ -19,7 +19,7 @@ NOT_VARIED = ("preset", "seed", "images", "log_every", "evaluation", "checkpoint
 Values: TypeAlias = dict[str, Any]  # by dotted field of the Config
 
 
-class Range(Knobs):
+class Range(Settings):
     """All numbers from `low` to `high`, or all whole numbers where the field is one; `log`: each decade alike."""
 
     low: float
@@ -49,7 +49,7 @@ def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-class Choice(Knobs):
+class Choice(Settings):
     """One of these values."""
 
     values: tuple[Annotated[Any, BeforeValidator(_frozen)], ...] = Field(min_length=1)

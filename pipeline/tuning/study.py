@@ -48,7 +48,7 @@ class Entry(NamedTuple):
         return self.scores.get(self.position)
 
 
-class Ledger:
+class Study:
     """The trials of one phase of a search. One process at a time writes it."""
 
     def __init__(

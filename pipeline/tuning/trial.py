@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from filelock import FileLock
 
-from raygan.pipeline.launch.monitor import News
+from raygan.pipeline.launch.monitor import Event
 from raygan.pipeline.training import runs
 from raygan.pipeline.training.runs import Run
-from raygan.pipeline.tuning.monitor import TrialNews
+from raygan.pipeline.tuning.monitor import TrialEvent
 from raygan.pipeline.tuning.search import Score
 from raygan.sharding.errors import RunError, UserError
 
 if TYPE_CHECKING:
-    from raygan.pipeline.distributed import Place
+    from raygan.pipeline.distributed import DistributedContext
 
 CLOSE_SECONDS = 20.0  # for MLflow to take what the trial wrote; what is left then, the driver delivers later
 THREAD_SECONDS = "60"  # that Tune waits for a trial's function to end before it takes another process for the next
@@ -69,13 +69,13 @@ class Report:
 
     def wanted(self) -> bool:
         """Says that the trial is there; returns whether the driver still wants it."""
-        return not self._post(TrialNews(self._trial, News(0, {})))
+        return not self._post(TrialEvent(self._trial, Event(0, {})))
 
     def start_clock(self) -> None:
         """What happens from now on is the trial's cost."""
         self._start = time.monotonic()
 
-    def __call__(self, news: News) -> bool:
+    def __call__(self, news: Event) -> bool:
         """Passes it on; returns whether the driver wants the trial to stop."""
         import ray.tune
 
@@ -84,9 +84,9 @@ class Report:
             # Tune answers when the driver has judged it, so what the board says next is that judgement.
             seconds = time.monotonic() - self._start
             ray.tune.report({"position": news.position, "score": scores[0], "seconds": seconds})
-        return self._post(TrialNews(self._trial, news))
+        return self._post(TrialEvent(self._trial, news))
 
-    def _post(self, news: TrialNews) -> bool:
+    def _post(self, news: TrialEvent) -> bool:
         import ray
 
         return bool(ray.get(self._board.post.remote(news)))
@@ -101,14 +101,14 @@ def _elsewhere(run: Run, report: Report) -> int:
 def _here(run: Run, report: Report) -> int:
     import torch
 
-    from raygan.pipeline.distributed import Place
+    from raygan.pipeline.distributed import DistributedContext
     from raygan.pipeline.launch.session import ClusterSession
     from raygan.pipeline.training.loop import work
 
     torch.set_num_threads(run.launch.cpus_per_worker)
     session = ClusterSession(run, True, report)
     try:
-        place = Place(device=torch.device("cuda" if run.launch.gpu else "cpu"))
+        place = DistributedContext(device=torch.device("cuda" if run.launch.gpu else "cpu"))
         _know_real_statistics(run, place)
         reached = work(run.config, run.launch.shards, place, session, run.launch.cache, **run.launch.copies)
         session.finish()
@@ -119,7 +119,7 @@ def _here(run: Run, report: Report) -> int:
             torch.cuda.empty_cache()
 
 
-def _know_real_statistics(run: Run, place: Place) -> None:
+def _know_real_statistics(run: Run, place: DistributedContext) -> None:
     """Leaves them in the cache before any trial needs them: one of those that begin together computes them for all."""
     from raygan.pipeline.evaluation.cache import user_folder
     from raygan.pipeline.training.loop import evaluator

@@ -15,13 +15,13 @@ from raygan.pipeline.launch.signals import relay
 from raygan.pipeline.tuning import recording
 from raygan.pipeline.tuning import results as findings
 from raygan.pipeline.tuning.capacity import room
-from raygan.pipeline.tuning.coordinator import Conductor
-from raygan.pipeline.tuning.monitor import Board, TrialNews
-from raygan.pipeline.tuning.results import Findings
+from raygan.pipeline.tuning.coordinator import Coordinator
+from raygan.pipeline.tuning.monitor import SearchMonitor, TrialEvent
+from raygan.pipeline.tuning.results import SearchResults
 from raygan.pipeline.tuning.search import Search
 from raygan.pipeline.tuning.trial import run_trial
 
-Show = Callable[[Conductor], None]
+Show = Callable[[Coordinator], None]
 
 DRIVER_BYTES = 300 * 2**20  # memory of a process that only drives Ray Train
 
@@ -29,7 +29,7 @@ DRIVER_BYTES = 300 * 2**20  # memory of a process that only drives Ray Train
 SILENT = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "TUNE_PRINT_ALL_TRIAL_ERRORS": "0", "RAY_AIR_NEW_OUTPUT": "0"}
 
 
-def search_all(search: Search, show: Show, say: Callable[[str], None], command: str) -> Findings:
+def search_all(search: Search, show: Show, say: Callable[[str], None], command: str) -> SearchResults:
     """Runs all trials of the search that have not ended, on the cluster that the caller is connected to.
 
     `show` is called about twice a second with how it stands. The first SIGINT or SIGTERM ends the trials with a
@@ -40,8 +40,8 @@ def search_all(search: Search, show: Show, say: Callable[[str], None], command: 
     search = recording.begin_search(search, command)
     search.save()
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    board = ray.remote(num_cpus=0, scheduling_strategy=here)(Board).remote()
-    conductor = Conductor(
+    board = ray.remote(num_cpus=0, scheduling_strategy=here)(SearchMonitor).remote()
+    conductor = Coordinator(
         search,
         lambda name: ray.get(board.stop_one.remote(name)),  # noted before the trial hears that its score was taken
         lambda: bool(ray.get(board.stopping.remote())),
@@ -64,12 +64,12 @@ def search_all(search: Search, show: Show, say: Callable[[str], None], command: 
     return found
 
 
-def _end(search: Search, conductor: Conductor, status: tracking.Status, reason: str) -> None:
+def _end(search: Search, conductor: Coordinator, status: tracking.Status, reason: str) -> None:
     conductor.close()
     tracking.end_run(search.tracking, search.run_id, status, reason, search.folder / "spool")
 
 
-def _run(search: Search, conductor: Conductor, board: Any, at_once: int, show: Show) -> None:
+def _run(search: Search, conductor: Coordinator, board: Any, at_once: int, show: Show) -> None:
     os.environ.update(SILENT)
     storage = search.folder / "ray"  # Tune's own, which nothing reads: the ledger remembers more, and earlier
     shutil.rmtree(storage, ignore_errors=True)
@@ -92,7 +92,7 @@ def _run(search: Search, conductor: Conductor, board: Any, at_once: int, show: S
         ),
     )
 
-    def progress(post: TrialNews) -> None:
+    def progress(post: TrialEvent) -> None:
         conductor.heard(post)
         show(conductor)
 
@@ -111,7 +111,7 @@ def _resources(search: Search) -> tune.PlacementGroupFactory:
 class _Adapter:
     """Between Ray Tune and the conductor. Tune pickles what it is given to restore it; we go on from the ledger."""
 
-    _conductor: Conductor
+    _conductor: Coordinator
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -120,7 +120,7 @@ class _Adapter:
 class Asking(_Adapter, Searcher):
     """Ray Tune asks for a trial; the conductor knows of one."""
 
-    def __init__(self, conductor: Conductor) -> None:
+    def __init__(self, conductor: Coordinator) -> None:
         super().__init__()
         self._conductor = conductor
 
@@ -143,7 +143,7 @@ class Asking(_Adapter, Searcher):
 class Listening(_Adapter, tune.Callback):
     """Ray Tune tells what trials report, and how they end."""
 
-    def __init__(self, conductor: Conductor) -> None:
+    def __init__(self, conductor: Coordinator) -> None:
         self._conductor = conductor
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:

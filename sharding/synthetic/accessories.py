@@ -3,7 +3,7 @@
 import numpy as np
 
 from raygan.sharding.synthetic.canvas import Field, curve, ellipse, ribbon
-from raygan.sharding.synthetic.frame import EYE, Easel
+from raygan.sharding.synthetic.frame import EYE, FaceFrame
 from raygan.sharding.synthetic.head import half_width
 
 _NECKLINES = {
@@ -14,7 +14,7 @@ _NECKLINES = {
 _SHOULDER = [(40, 84), (66, 93), (93, 107), (110, 150)]
 
 
-def draw_clothes(easel: Easel) -> None:
+def draw_clothes(easel: FaceFrame) -> None:
     shade = 1 + 0.25 * (easel.u / 90) * np.float32(easel.scene.light[0]) - 0.004 * np.maximum(easel.v - 80, 0)
     if easel.scene.clothes == "suit":
         _draw_suit(easel, shade)
@@ -22,7 +22,7 @@ def draw_clothes(easel: Easel) -> None:
         _draw_top(easel, shade)
 
 
-def _draw_top(easel: Easel, shade: Field) -> None:
+def _draw_top(easel: FaceFrame, shade: Field) -> None:
     """A shirt or a dress, by its neckline."""
     neckline = np.array(_NECKLINES[easel.scene.clothes])
     shoulder = [point for point in _SHOULDER if point[0] > neckline[0, 0]]
@@ -32,7 +32,7 @@ def _draw_top(easel: Easel, shade: Field) -> None:
     easel.canvas.darken(easel.shape(ribbon(hem, 2.2), blur=0.7, shift=(0, 1.2)), 0.35)
 
 
-def _draw_suit(easel: Easel, shade: Field) -> None:
+def _draw_suit(easel: FaceFrame, shade: Field) -> None:
     scene, canvas = easel.scene, easel.canvas
     shirt = [(-24, 76), (-10, 76), (0, 91), (10, 76), (24, 76), (22, 120), (-22, 120)]
     canvas.paint(easel.shape(shirt), (236, 238, 242), shade)
@@ -50,7 +50,7 @@ def _draw_suit(easel: Easel, shade: Field) -> None:
         canvas.paint(easel.shape(collar), (246, 247, 250))
 
 
-def draw_necklace(easel: Easel) -> None:
+def draw_necklace(easel: FaceFrame) -> None:
     if easel.scene.necklace:
         half = 25 if easel.person.male else 21
         line = curve([(-half, 78), (-0.6 * half, 92), (0, 97), (0.6 * half, 92), (half, 78)])
@@ -60,7 +60,7 @@ def draw_necklace(easel: Easel) -> None:
         easel.canvas.lighten(easel.shape(ellipse(-0.8, 98.6, 1.1, 1.1)), 0.8)
 
 
-def draw_earrings(easel: Easel) -> None:
+def draw_earrings(easel: FaceFrame) -> None:
     if easel.scene.earrings:
         for side in (-1, 1):
             u = side * (half_width(easel) + 2.5) + float(easel.lean(20))
@@ -69,7 +69,7 @@ def draw_earrings(easel: Easel) -> None:
             easel.canvas.lighten(easel.shape(ellipse(u - 0.8, 25.5, 1.2, 1.8)), 0.85)
 
 
-def draw_glasses(easel: Easel) -> None:
+def draw_glasses(easel: FaceFrame) -> None:
     scene, canvas = easel.scene, easel.canvas
     if scene.glasses == "none":
         return

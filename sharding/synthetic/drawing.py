@@ -7,7 +7,7 @@ from PIL import Image, ImageFilter
 from raygan.sharding.synthetic import accessories as worn
 from raygan.sharding.synthetic import features, head
 from raygan.sharding.synthetic.canvas import ellipse
-from raygan.sharding.synthetic.frame import HEIGHT, WIDTH, Easel
+from raygan.sharding.synthetic.frame import HEIGHT, WIDTH, FaceFrame
 from raygan.sharding.synthetic.hair import Hair
 from raygan.sharding.synthetic.hats import draw_hat
 from raygan.sharding.synthetic.portrait import Portrait
@@ -15,7 +15,7 @@ from raygan.sharding.synthetic.portrait import Portrait
 
 def draw(portrait: Portrait) -> NDArray[np.uint8]:
     """The picture of a portrait, uint8 [218, 178, 3]."""
-    easel = Easel(portrait)
+    easel = FaceFrame(portrait)
     light = head.relief(easel)
     hair = Hair(easel)
     _draw_backdrop(easel)
@@ -43,7 +43,7 @@ def draw(portrait: Portrait) -> NDArray[np.uint8]:
     return pixels
 
 
-def _draw_backdrop(easel: Easel) -> None:
+def _draw_backdrop(easel: FaceFrame) -> None:
     """A gradient between two colours, with soft blobs of light in it."""
     scene, canvas = easel.scene, easel.canvas
     x = np.linspace(-1, 1, WIDTH, dtype=np.float32)[None, :] * np.float32(np.cos(scene.backdrop_angle))
@@ -55,7 +55,7 @@ def _draw_backdrop(easel: Easel) -> None:
         canvas.paint(canvas.shape(ellipse(u, v, radius, radius), blur=7).times(0.6), colour)
 
 
-def _tint(easel: Easel) -> None:
+def _tint(easel: FaceFrame) -> None:
     """The colour of the light over everything."""
     warmth = 0.055 * easel.scene.warmth
     easel.canvas.planes *= np.array((1 + warmth, 1, 1 - warmth), np.float32)[:, None, None]

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raygan.sharding.synthetic.canvas import Floats, Mask, curve, ellipse, ribbon
-from raygan.sharding.synthetic.frame import EYE, Easel
+from raygan.sharding.synthetic.frame import EYE, FaceFrame
 from raygan.sharding.synthetic.head import chin, half_width
 from raygan.sharding.synthetic.portrait import Colour, mix
 
@@ -12,13 +12,13 @@ Line = NDArray[np.float64]
 _DARK: Colour = (38, 24, 22)
 
 
-def draw_eyes(easel: Easel) -> None:
+def draw_eyes(easel: FaceFrame) -> None:
     for side in (-1, 1):
         _draw_eye(easel, side)
         _draw_brow(easel, side)
 
 
-def _draw_eye(easel: Easel, side: int) -> None:
+def _draw_eye(easel: FaceFrame, side: int) -> None:
     person, scene, canvas = easel.person, easel.scene, easel.canvas
     size = person.eye_size
     length = 11.2 * size * (1 + 0.07 * side * scene.yaw)
@@ -41,7 +41,7 @@ def _draw_eye(easel: Easel, side: int) -> None:
         canvas.darken(easel.shape(ribbon(bag, 2.4), blur=0.9), 0.5, (0.5, 0.32, 0.36))
 
 
-def _draw_eyeball(easel: Easel, side: int, eye: Mask) -> None:
+def _draw_eyeball(easel: FaceFrame, side: int, eye: Mask) -> None:
     """The white, the iris with its dark rim, the pupil, and the light in them."""
     person, scene, canvas = easel.person, easel.scene, easel.canvas
     canvas.paint(eye, mix((244, 241, 238), person.skin, 0.1))
@@ -55,7 +55,7 @@ def _draw_eyeball(easel: Easel, side: int, eye: Mask) -> None:
     canvas.lighten(glint, 0.95, (255, 255, 255))
 
 
-def _draw_lashes(easel: Easel, side: int, upper: Line, lower: Line, t: Line) -> None:
+def _draw_lashes(easel: FaceFrame, side: int, upper: Line, lower: Line, t: Line) -> None:
     """The lines of both lids, along which `t` runs from -1 (inner corner) to 1."""
     male, makeup, canvas = easel.person.male, easel.scene.makeup, easel.canvas
     lash = 1.7 if male else 3.1 if makeup else 2.3
@@ -69,12 +69,12 @@ def _draw_lashes(easel: Easel, side: int, upper: Line, lower: Line, t: Line) -> 
         canvas.paint(easel.shape(wing).times(0.85), _DARK)
 
 
-def _brow_colour(easel: Easel) -> Colour:
+def _brow_colour(easel: FaceFrame) -> Colour:
     person = easel.person
     return mix(person.hair_colour, (30, 20, 16), 0.25 if person.hair == "gray" else 0.45)
 
 
-def _draw_brow(easel: Easel, side: int) -> None:
+def _draw_brow(easel: FaceFrame, side: int) -> None:
     person, yaw = easel.person, easel.scene.yaw
     arch, lift = person.brow_arch, 1.2 * max(easel.scene.smile, 0)
     points = [(8.5, -12.5), (15, -14.0 - 0.45 * arch), (23.5, -14.5 - arch), (33, -10.5 - 0.2 * arch)]
@@ -85,7 +85,7 @@ def _draw_brow(easel: Easel, side: int) -> None:
     easel.canvas.paint(stroke.times(0.9), _brow_colour(easel))
 
 
-def draw_wrinkles(easel: Easel) -> None:
+def draw_wrinkles(easel: FaceFrame) -> None:
     """On the foreheads and beside the eyes of those who are not young."""
     if easel.person.young:
         return
@@ -97,7 +97,7 @@ def draw_wrinkles(easel: Easel) -> None:
         easel.canvas.darken(easel.shape(ribbon(curve(line), 1.2), blur=0.6, shift=shift), 0.25)
 
 
-def draw_nose(easel: Easel) -> None:
+def draw_nose(easel: FaceFrame) -> None:
     person, scene, canvas = easel.person, easel.scene, easel.canvas
     u, tip, width = 5.5 * scene.yaw, 23 * person.nose_length, person.nose_width
     away = -1 if scene.light[0] > 0 else 1
@@ -115,7 +115,7 @@ def draw_nose(easel: Easel) -> None:
     canvas.lighten(easel.shape(glint, blur=1.2), 0.28 + 0.2 * person.nose_point)
 
 
-def draw_mouth(easel: Easel) -> None:
+def draw_mouth(easel: FaceFrame) -> None:
     person, scene, canvas = easel.person, easel.scene, easel.canvas
     smile = scene.smile
     t = np.linspace(-1, 1, 25)
@@ -149,7 +149,7 @@ def draw_mouth(easel: Easel) -> None:
         _draw_corner(easel, side, float(u[end]), float(middle[end]))
 
 
-def _draw_corner(easel: Easel, side: int, u: float, v: float) -> None:
+def _draw_corner(easel: FaceFrame, side: int, u: float, v: float) -> None:
     """The corner of the mouth, and the fold beside it that a smile or age brings out."""
     scene, canvas = easel.scene, easel.canvas
     canvas.darken(easel.shape(ellipse(u + side * 0.5, v, 1.7, 1.5), blur=0.9), 0.5)
@@ -158,13 +158,13 @@ def _draw_corner(easel: Easel, side: int, u: float, v: float) -> None:
     canvas.darken(easel.shape(ribbon(fold, 1.8), blur=1.2), depth)
 
 
-def _between(easel: Easel, u: Line, top: Line, bottom: Line, blur: float = 0.0) -> Mask:
+def _between(easel: FaceFrame, u: Line, top: Line, bottom: Line, blur: float = 0.0) -> Mask:
     """The band between two lines over the same u."""
     upper, lower = np.stack((u, top), axis=1), np.stack((u, bottom), axis=1)
     return easel.shape(np.concatenate((upper, lower[::-1])), blur)
 
 
-def draw_beard(easel: Easel, face: Mask, light: Floats) -> None:
+def draw_beard(easel: FaceFrame, face: Mask, light: Floats) -> None:
     """Drawn before the mouth, so that the lips stay free."""
     person, scene, canvas = easel.person, easel.scene, easel.canvas
     colour, shade = mix(person.hair_colour, (62, 36, 22), 0.3), light * np.float32(1.08)

@@ -17,7 +17,7 @@ _X = (np.arange(WIDTH, dtype=np.float32) + np.float32(0.5))[None, :]
 _Y = (np.arange(HEIGHT, dtype=np.float32) + np.float32(0.5))[:, None]
 
 
-class Easel:
+class FaceFrame:
     """The canvas, with `u` and `v` of every pixel's centre, both float32 [HEIGHT, WIDTH]."""
 
     def __init__(self, portrait: Portrait) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raygan.sharding.synthetic.canvas import Floats, Mask, curve, ellipse
-from raygan.sharding.synthetic.frame import Easel
+from raygan.sharding.synthetic.frame import FaceFrame
 from raygan.sharding.synthetic.head import half_width
 from raygan.sharding.synthetic.portrait import mix
 
@@ -15,7 +15,7 @@ _ENDS = {"short": 8.0, "tied": 8.0, "medium": 58.0, "long": 120.0}  # v where th
 class Hair:
     """The hair of one portrait, with the light on it worked out once."""
 
-    def __init__(self, easel: Easel) -> None:
+    def __init__(self, easel: FaceFrame) -> None:
         self.easel = easel
         person = easel.person
         volume = person.volume * (0.45 if easel.scene.hat != "none" else 1.35 if person.wavy else 1.0)

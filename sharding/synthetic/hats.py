@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raygan.sharding.synthetic.canvas import Field, Mask, curve, ellipse
-from raygan.sharding.synthetic.frame import Easel
+from raygan.sharding.synthetic.frame import FaceFrame
 from raygan.sharding.synthetic.hair import Hair
 from raygan.sharding.synthetic.portrait import mix
 
@@ -12,7 +12,7 @@ _SHADOW = (0.4, 0.3, 0.28)
 Line = NDArray[np.float64]
 
 
-def draw_hat(easel: Easel, hair: Hair, face: Mask) -> None:
+def draw_hat(easel: FaceFrame, hair: Hair, face: Mask) -> None:
     scene, canvas = easel.scene, easel.canvas
     if scene.hat == "none":
         return
@@ -35,14 +35,16 @@ def draw_hat(easel: Easel, hair: Hair, face: Mask) -> None:
         _draw_brim(easel, 1.62 * wide, band, shade, shift, face)
 
 
-def _draw_cuff(easel: Easel, band: Line, shade: Field, shift: tuple[float, float]) -> None:
+def _draw_cuff(easel: FaceFrame, band: Line, shade: Field, shift: tuple[float, float]) -> None:
     cuff = np.concatenate((band, band[::-1] * (1.03, 1) - (0, 15)))
     easel.canvas.darken(easel.shape(cuff, blur=1.2, shift=(shift[0], -1.5)), 0.35)
     ribs = shade + 0.06 * np.sin(easel.u * np.float32(0.9))
     easel.canvas.paint(easel.shape(cuff, shift=shift), mix(easel.scene.hat_colour, (255, 255, 255), 0.14), ribs)
 
 
-def _draw_visor(easel: Easel, wide: float, low: float, shade: Field, shift: tuple[float, float], face: Mask) -> None:
+def _draw_visor(
+    easel: FaceFrame, wide: float, low: float, shade: Field, shift: tuple[float, float], face: Mask
+) -> None:
     rim = curve([(wide, low - 3), (0.78 * wide, low + 6), (0, low + 10), (-0.78 * wide, low + 6), (-wide, low - 3)])
     seam = curve([(-wide, low - 3), (-0.55 * wide, low - 9), (0, low - 11), (0.55 * wide, low - 9), (wide, low - 3)])
     visor = np.concatenate((rim, seam))
@@ -50,7 +52,7 @@ def _draw_visor(easel: Easel, wide: float, low: float, shade: Field, shift: tupl
     easel.canvas.paint(easel.shape(visor, shift=shift), mix(easel.scene.hat_colour, (0, 0, 0), 0.28), shade)
 
 
-def _draw_brim(easel: Easel, wide: float, band: Line, shade: Field, shift: tuple[float, float], face: Mask) -> None:
+def _draw_brim(easel: FaceFrame, wide: float, band: Line, shade: Field, shift: tuple[float, float], face: Mask) -> None:
     colour, low = easel.scene.hat_colour, float(band[0, 1])
     brim = ellipse(0, low - 5, wide, 11)
     easel.canvas.darken(easel.shape(brim, blur=5, shift=(shift[0], 8)).within(face), 0.5, _SHADOW)

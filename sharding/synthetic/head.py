@@ -4,23 +4,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raygan.sharding.synthetic.canvas import Floats, Mask, ellipse
-from raygan.sharding.synthetic.frame import EYE, Easel, mirrored
+from raygan.sharding.synthetic.frame import EYE, FaceFrame, mirrored
 
 _MIDDLE = 4.0  # v where the head is widest
 _SHADE = np.array((0.68, 1.0, 1.12), np.float32)  # skin turns redder where it is darker
 
 
-def half_width(easel: Easel) -> float:
+def half_width(easel: FaceFrame) -> float:
     """Of the face at the eyes, in pixels."""
     return 38.0 * easel.person.face_width
 
 
-def chin(easel: Easel) -> float:
+def chin(easel: FaceFrame) -> float:
     """v of the chin."""
     return 69.0 + easel.person.chin
 
 
-def outline(easel: Easel) -> NDArray[np.float64]:
+def outline(easel: FaceFrame) -> NDArray[np.float64]:
     """The head without hair: two superellipses that meet at the widest place, [n, 2] in face coordinates."""
     angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
     across, down = np.cos(angle), np.sin(angle)
@@ -31,7 +31,7 @@ def outline(easel: Easel) -> NDArray[np.float64]:
     return np.stack((u + easel.lean(v), v), axis=1)
 
 
-def relief(easel: Easel) -> Floats:
+def relief(easel: FaceFrame) -> Floats:
     """How bright the light makes the face, about 1 where it faces the viewer: float32 [HEIGHT, WIDTH].
 
     Lambert's law on an ellipsoid with Gaussian hills for brows, nose, cheeks, lips and chin.
@@ -66,14 +66,14 @@ def relief(easel: Easel) -> Floats:
     return np.float32(0.54) + np.float32(0.57) * np.maximum(facing, 0)
 
 
-def paint_skin(easel: Easel, mask: Mask, light: Floats) -> None:
+def paint_skin(easel: FaceFrame, mask: Mask, light: Floats) -> None:
     """Skin on the mask, under a light of 0 to about 1.1 [HEIGHT, WIDTH]."""
     ink = np.asarray(easel.person.skin, np.float32)[:, None, None] * (1 - _SHADE[:, None, None] * (1 - light[mask.box]))
     region = easel.canvas.planes[:, mask.box[0], mask.box[1]]
     region += mask.alpha * (ink - region)
 
 
-def draw_neck(easel: Easel) -> None:
+def draw_neck(easel: FaceFrame) -> None:
     """Neck and shoulders as bare skin, rounded at the sides and shaded below the chin."""
     half = 25.0 if easel.person.male else 20.5
     right = [(half - 2, 30), (half, 62), (half + 2, 76), (half + 14, 85), (62, 92), (90, 106), (98, 140)]
@@ -84,14 +84,14 @@ def draw_neck(easel: Easel) -> None:
     easel.canvas.darken(shadow, 0.62, (0.4, 0.28, 0.25))
 
 
-def draw_ears(easel: Easel, light: Floats) -> None:
+def draw_ears(easel: FaceFrame, light: Floats) -> None:
     for side in (-1, 1):
         u = side * (half_width(easel) + 1.0) + float(easel.lean(8))
         paint_skin(easel, easel.shape(ellipse(u, 8, 5.5, 12)), light * np.float32(0.9))
         easel.canvas.darken(easel.shape(ellipse(u + side * 0.5, 8, 2.4, 7), blur=1.6), 0.4)
 
 
-def draw_head(easel: Easel, light: Floats) -> Mask:
+def draw_head(easel: FaceFrame, light: Floats) -> Mask:
     """The face without its features; returns its mask."""
     mask = easel.shape(outline(easel))
     paint_skin(easel, mask, light)

@@ -11,12 +11,12 @@ import ray
 
 from raygan.pipeline.config import Config, Launch
 from raygan.pipeline.launch import trainer as training
-from raygan.pipeline.launch.monitor import News
+from raygan.pipeline.launch.monitor import Event
 from raygan.sharding.errors import RunError, UserError
 from tests.faults import steps
 
 
-def say(news: News) -> None:
+def say(news: Event) -> None:
     if news.words:
         print(news.words, file=sys.stderr, flush=True)
 

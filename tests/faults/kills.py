@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from raygan.pipeline.config import Config
-from raygan.pipeline.distributed import Place
+from raygan.pipeline.distributed import DistributedContext
 from raygan.pipeline.training import runs
 from raygan.pipeline.training.checkpoint import Snapshot
-from raygan.pipeline.training.checkpoint_manager import Keeper
+from raygan.pipeline.training.checkpoint_manager import CheckpointManager
 from raygan.pipeline.training.loop import work
 from raygan.sharding.errors import RunError
 from raygan.sharding.storage.folder import Folder
@@ -26,7 +26,7 @@ class KeptSession(PlainSession):
     def __init__(self, run_folder: Folder, config: Config, said: Path | None = None) -> None:
         super().__init__(Path())
         self._run, self._config, self._said = run_folder, config, said
-        self._keeper = Keeper(run_folder, config.checkpoints.keep)
+        self._keeper = CheckpointManager(run_folder, config.checkpoints.keep)
 
     def checkpoints(self) -> Sequence[Folder]:
         return runs.checkpoints(self._run)
@@ -44,7 +44,7 @@ class KeptSession(PlainSession):
 
     def train(self, shards: str) -> None:
         """To the end, with everything written."""
-        work(self._config, shards, Place(), self)
+        work(self._config, shards, DistributedContext(), self)
         self._keeper.wait()
 
 

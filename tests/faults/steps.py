@@ -37,20 +37,20 @@ def logged_worker(job: dict[str, Any]) -> int | str:
 def instrument(folder: Path, pause: float = 0.0) -> None:
     """Has this process log its steps in `folder`, rest `pause` seconds after each, and die where it is armed to."""
     from raygan.pipeline.evaluation.scores import Evaluator
-    from raygan.pipeline.objectives.adversarial.objective import Adversaries
+    from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
     from raygan.pipeline.training import checkpoint
 
     (folder / f"{os.getpid()}.called").write_text(str(time.time()))
-    step = Adversaries.step
+    step = AdversarialObjective.step
 
-    def logged(self: Adversaries, real: Any, position: int, *rest: Any) -> None:
+    def logged(self: AdversarialObjective, real: Any, position: int, *rest: Any) -> None:
         line = Step(time.time(), position, self.place.rank, self.place.world_size, os.getpid(), digests(real))
         with (folder / f"{os.getpid()}.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
         step(self, real, position, *rest)
         time.sleep(pause)
 
-    Adversaries.step = logged  # type: ignore[assignment, method-assign]
+    AdversarialObjective.step = logged  # type: ignore[assignment, method-assign]
     _dies_if_armed(folder / "write", checkpoint, "_digest")  # the state is written by then, the header is not
     _dies_if_armed(folder / "evaluation", Evaluator, "draw")
 

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from raygan.pipeline.config import Config, Discriminator, Generator, article, celeba64, smoke
-from raygan.pipeline.distributed import Place
+from raygan.pipeline.distributed import DistributedContext
 from raygan.pipeline.training import checkpoint
 from raygan.pipeline.training.loop import work
 from tests.pipeline.small_datasets import write_dataset
@@ -72,7 +72,7 @@ def conditional_run() -> Config:
 RUNS = {"smoke": smoke_run, "celeba64": celeba64_run, "article": article_run, "conditional": conditional_run}
 
 
-def trained(config: Config, folder: Path, place: Place) -> dict[str, Any]:
+def trained(config: Config, folder: Path, place: DistributedContext) -> dict[str, Any]:
     """What is left of a run: digests of its parts, its last curves and its scores. Only rank 0 knows."""
     size = 64 if config.preset == "celeba64" else 32
     shards = folder / f"shards-{size}-{place.rank}"
@@ -109,14 +109,14 @@ def _leaves(value: Any, name: str) -> list[tuple[str, Any]]:
 
 def all_runs() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        return {name: trained(run(), Path(folder) / name, Place()) for name, run in RUNS.items()}
+        return {name: trained(run(), Path(folder) / name, DistributedContext()) for name, run in RUNS.items()}
 
 
 if __name__ == "__main__":  # under torchrun: one run on all ranks; rank 0 leaves what is left of it in a file
     torch.set_num_threads(1)
     torch.backends.mkldnn.set_flags(False)
     dist.init_process_group("gloo")
-    ranks = Place(dist.get_rank(), dist.get_world_size())
+    ranks = DistributedContext(dist.get_rank(), dist.get_world_size())
     with tempfile.TemporaryDirectory() as scratch:
         left = trained(smoke(), Path(scratch), ranks)
     if ranks.leads:

@@ -11,11 +11,11 @@ from PIL import Image
 
 from raygan.jobs.cli import main
 from raygan.pipeline.config import smoke
-from raygan.pipeline.distributed import Place
+from raygan.pipeline.distributed import DistributedContext
 from raygan.pipeline.evaluation.ranks import OthersFailedError
 from raygan.pipeline.evaluation.report import Report
 from raygan.pipeline.launch.evaluate import cause
-from raygan.pipeline.objectives.adversarial.objective import Adversaries
+from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
 from raygan.pipeline.training import checkpoint
 from raygan.sharding.errors import UserError
 
@@ -24,7 +24,9 @@ from raygan.sharding.errors import UserError
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of networks that draw 32 pixels; nothing here depends on how well."""
     folder = tmp_path_factory.mktemp("checkpoint")
-    taken = checkpoint.snapshot(Adversaries(smoke(), 32, Place()), 16, data="d", identity={}, scores={})
+    taken = checkpoint.snapshot(
+        AdversarialObjective(smoke(), 32, DistributedContext()), 16, data="d", identity={}, scores={}
+    )
     checkpoint.write(folder, taken)
     return folder
 

@@ -9,7 +9,7 @@ from raygan.jobs.cli import main
 from raygan.jobs.defaults import from_file
 from raygan.jobs.ui.search_table import line, table
 from raygan.pipeline.config import Launch, smoke
-from raygan.pipeline.tuning.coordinator import Conductor, Standing
+from raygan.pipeline.tuning.coordinator import Coordinator, TrialStatus
 from raygan.pipeline.tuning.search import Options, Search, plan
 from raygan.pipeline.tuning.space import DEFAULT, words
 from tests.jobs.test_cli import ends
@@ -110,12 +110,12 @@ def test_the_table_shows_every_running_trial_and_the_best_of_the_others(tmp_path
         config=smoke(), launch=Launch(runs=str(tmp_path), name="s"), space=DEFAULT, options=Options(), data=""
     )
     search.save()
-    conductor = Conductor(search, stop_one=lambda name: None, stopping=lambda: False)
+    conductor = Coordinator(search, stop_one=lambda name: None, stopping=lambda: False)
     states = ["finished", "running", "stopped", "failed"] * 10
     for number, state in enumerate(states):
         values = {"discriminator.learning_rate": 1e-4, "generator.learning_rate": 2e-4, "balance": 1.0 + number}
         name = f"{number:04d}"
-        conductor.standings[name] = Standing(name, values, state, 128, 64.0, score=float(number), rung=1)  # type: ignore[arg-type]
+        conductor.standings[name] = TrialStatus(name, values, state, 128, 64.0, score=float(number), rung=1)  # type: ignore[arg-type]
     screen = Console(width=80, record=True)
     screen.print(table(conductor))
     text = screen.export_text()

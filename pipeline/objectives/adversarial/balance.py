@@ -15,7 +15,7 @@ def generator_updates_due(position: int, batch: int, balance: float) -> int:
     return (position + batch) // images_per_update - position // images_per_update
 
 
-class Equilibrium:
+class AutoBalance:
     """balance=auto: each step updates one network, so that the discriminator's accuracy stays near `target`.
 
     Above the target the generator is updated, else the discriminator: the tutorial's way to a discriminator at 50%.

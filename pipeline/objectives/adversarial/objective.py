@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from raygan.pipeline.config import Config, Optimizer
-from raygan.pipeline.distributed import Place
+from raygan.pipeline.distributed import DistributedContext
 from raygan.pipeline.models import build
 from raygan.pipeline.models.ema import averaged
 from raygan.pipeline.models.noise import Purpose, latents, uniforms
 from raygan.pipeline.objectives.adversarial.augment import DRAWS, augmented
-from raygan.pipeline.objectives.adversarial.balance import Equilibrium, generator_updates_due
+from raygan.pipeline.objectives.adversarial.balance import AutoBalance, generator_updates_due
 from raygan.pipeline.objectives.adversarial.losses import chosen
 from raygan.pipeline.objectives.adversarial.modules import DiscriminatorObjective, GeneratorObjective, precision
 from raygan.pipeline.objectives.schedule import learning_rate_factor
@@ -38,10 +38,10 @@ class Part(NamedTuple):
     last: bool = False  # of this rank's parts: ranks exchange gradients after it
 
 
-class Adversaries:
+class AdversarialObjective:
     """The two networks, their optimizers and the averaged generator, trained by `step`."""
 
-    def __init__(self, config: Config, size: int, place: Place, rows: Tensor | None = None) -> None:
+    def __init__(self, config: Config, size: int, place: DistributedContext, rows: Tensor | None = None) -> None:
         """`rows`: attributes of real faces for a conditional generator to pick from, uint8 [ROWS, attributes]."""
         self.config, self.size, self.place = config, size, place
         self.loss = chosen(config)
@@ -55,7 +55,7 @@ class Adversaries:
         self.average = averaged(self.generator, config.batch, config.ema_half_life)
         self.generator_optimizer = _adam(self.generator, config.generator)
         self.discriminator_optimizer = _adam(self.discriminator, config.discriminator)
-        self.equilibrium = Equilibrium(config.balance_target)
+        self.equilibrium = AutoBalance(config.balance_target)
         if config.compile:
             self.generator.compile()
             self.discriminator.compile()

@@ -1,15 +1,15 @@
 import torch
 
-from raygan.pipeline.evaluation.sampler import BATCH, Faces, grid
+from raygan.pipeline.evaluation.sampler import BATCH, Sampler, grid
 from raygan.pipeline.models.dcgan import Generator
 from raygan.pipeline.models.ema import recalibrate
 
 
-def faces(seed: int = 0) -> Faces:
+def faces(seed: int = 0) -> Sampler:
     torch.manual_seed(0)
     generator = Generator(32, latent=5, width=4, normalisation="batch")
     recalibrate(generator, 5, torch.device("cpu"))
-    return Faces(generator, 5, torch.device("cpu"), seed)
+    return Sampler(generator, 5, torch.device("cpu"), seed)
 
 
 def test_a_face_depends_on_its_index_alone() -> None:

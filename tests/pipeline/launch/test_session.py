@@ -6,7 +6,7 @@ import pytest
 
 from raygan.pipeline import tracking
 from raygan.pipeline.config import Launch, smoke
-from raygan.pipeline.launch.monitor import News
+from raygan.pipeline.launch.monitor import Event
 from raygan.pipeline.launch.session import ClusterSession
 from raygan.pipeline.training.checkpoint import Snapshot
 from raygan.pipeline.training.header import Header
@@ -34,7 +34,7 @@ def test_each_checkpoint_takes_along_what_the_server_has_not_taken(
 
 
 def test_writes_that_not_even_the_disk_took_are_told_at_the_end(tmp_path: Path) -> None:
-    said: list[News] = []
+    said: list[Event] = []
     session = ClusterSession(begun(str(tmp_path)), leads=True, post=lambda news: bool(said.append(news)))
     session.metrics({"/loss/": 1.0}, 64)  # no key that MLflow takes, so it is lost like one that finds no room
     session.close(0)

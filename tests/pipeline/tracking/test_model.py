@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from raygan.pipeline import tracking
-from raygan.pipeline.evaluation.sampler import Faces
+from raygan.pipeline.evaluation.sampler import Sampler
 from raygan.pipeline.models.dcgan import Generator
 from raygan.pipeline.models.noise import Purpose, latents
 from raygan.pipeline.tracking.client import client
@@ -155,7 +155,7 @@ def test_a_model_draws_the_same_faces_without_raygan_and_without_pickle(tmp_path
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     told = json.loads(answer.stdout.splitlines()[-1])
 
-    faces = Faces(network, 5, torch.device("cpu"), seed=3).draw(0, 2).permute(0, 2, 3, 1).numpy()
+    faces = Sampler(network, 5, torch.device("cpu"), seed=3).draw(0, 2).permute(0, 2, 3, 1).numpy()
     np.testing.assert_array_equal(np.load(tmp_path / "drawn.npy"), faces)
     np.testing.assert_array_equal(told["png"], faces[1])
     expected = ((network(torch.full((1, 5), 0.5)) + 1) * 127.5).round().clamp(0, 255)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from raygan.pipeline.evaluation.sampler import Faces
+from raygan.pipeline.evaluation.sampler import Sampler
 from raygan.pipeline.training import checkpoint
 from raygan.pipeline.training.checkpoint import Snapshot
 from raygan.sharding.storage.folder import Folder
@@ -42,7 +42,7 @@ class PlainSession:
     def warn(self, words: str, position: int) -> None:
         self.warnings.append((position, words))
 
-    def score_aside(self, faces: Faces, size: int, position: int) -> None:
+    def score_aside(self, faces: Sampler, size: int, position: int) -> None:
         self.aside.append((position, size, faces.draw(0, 2)))
 
     def save(self, taken: Snapshot) -> None:

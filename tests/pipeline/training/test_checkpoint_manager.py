@@ -10,7 +10,7 @@ from s3fs import S3FileSystem
 from raygan.pipeline.config import smoke
 from raygan.pipeline.training import checkpoint, runs
 from raygan.pipeline.training.checkpoint import Snapshot
-from raygan.pipeline.training.checkpoint_manager import Keeper, kept
+from raygan.pipeline.training.checkpoint_manager import CheckpointManager, kept
 from raygan.pipeline.training.header import Header, best, read_header
 from raygan.sharding.errors import RunError
 from raygan.sharding.storage.folder import Folder
@@ -56,7 +56,7 @@ def snapshot(position: int, score: float) -> Snapshot:
 def test_a_keeper_leaves_on_disk_what_is_kept_and_nothing_of_killed_writers(tmp_path: Path) -> None:
     killed = Folder(str(tmp_path)) / runs.checkpoint_name(2)
     killed.write(".state.pt.0123.tmp", b"half")
-    keeper = Keeper(Folder(str(tmp_path)), keep=2)
+    keeper = CheckpointManager(Folder(str(tmp_path)), keep=2)
     for position, score in ((1, 1.0), (3, 5.0), (4, 6.0), (5, 7.0)):
         keeper.save(snapshot(position, score))
         keeper.wait()
@@ -66,7 +66,7 @@ def test_a_keeper_leaves_on_disk_what_is_kept_and_nothing_of_killed_writers(tmp_
 
 
 def test_a_checkpoint_that_cannot_be_written_is_said_and_the_next_one_is_written(tmp_path: Path) -> None:
-    keeper = Keeper(Folder(str(tmp_path / "run")), keep=1)
+    keeper = CheckpointManager(Folder(str(tmp_path / "run")), keep=1)
     (tmp_path / "run").touch()  # a file where the folder should be
     keeper.save(snapshot(1, 1.0))
     with pytest.raises(RunError, match=r"checkpoint_000000000001: the checkpoint could not be written"):
@@ -79,7 +79,7 @@ def test_a_checkpoint_that_cannot_be_written_is_said_and_the_next_one_is_written
 
 
 def test_the_last_checkpoint_is_written_once_there_is_room(tmp_path: Path) -> None:
-    keeper = Keeper(Folder(str(tmp_path / "run")), keep=1)
+    keeper = CheckpointManager(Folder(str(tmp_path / "run")), keep=1)
     (tmp_path / "run").touch()
     keeper.save(snapshot(1, 1.0))
     with pytest.raises(RunError):
@@ -96,7 +96,7 @@ def test_training_goes_on_while_the_object_store_is_away_and_the_checkpoint_is_t
 ) -> None:
     with objectstore.behind_a_proxy(tmp_path) as (proxy, settings):
         folder = Folder("s3://runs/all/one", S3FileSystem(**settings))
-        keeper = Keeper(folder, keep=1)
+        keeper = CheckpointManager(folder, keep=1)
         keeper.save(snapshot(1, 1.0))
         keeper.wait()
         proxy.behave("refuses")
@@ -113,7 +113,7 @@ def test_training_goes_on_while_the_object_store_is_away_and_the_checkpoint_is_t
 
 def test_a_score_that_comes_late_is_noted_and_makes_a_checkpoint_the_best(tmp_path: Path) -> None:
     run = Folder(str(tmp_path))
-    keeper = Keeper(run, keep=1)
+    keeper = CheckpointManager(run, keep=1)
     keeper.save(Snapshot(header(1), memoryview(b"state")))
     keeper.wait()
     keeper.rescore(1, {"fd_randconv": 3.0}, {"by": "randconv"})
@@ -129,7 +129,7 @@ def test_a_score_that_comes_late_is_noted_and_makes_a_checkpoint_the_best(tmp_pa
 
 
 def test_a_score_is_not_noted_in_a_damaged_checkpoint(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    keeper = Keeper(Folder(str(tmp_path)), keep=1)
+    keeper = CheckpointManager(Folder(str(tmp_path)), keep=1)
     keeper.save(Snapshot(header(1), memoryview(b"state")))
     keeper.wait()
     folder = tmp_path / runs.checkpoint_name(1)

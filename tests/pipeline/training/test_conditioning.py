@@ -10,7 +10,7 @@ from PIL import Image
 from raygan.jobs.drawing import draw
 from raygan.pipeline.config import Config, smoke
 from raygan.pipeline.data.reader import Reader, attribute_rows
-from raygan.pipeline.distributed import Place
+from raygan.pipeline.distributed import DistributedContext
 from raygan.pipeline.training.checkpoint import load_faces
 from raygan.pipeline.training.loop import work
 from raygan.sharding.errors import UserError
@@ -27,7 +27,7 @@ def conditional(**knobs: object) -> Config:
 @pytest.fixture(scope="module")
 def trained(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     session = PlainSession(tmp_path_factory.mktemp("conditional"))
-    end = work(conditional(images=64), str(shards), Place(), session)
+    end = work(conditional(images=64), str(shards), DistributedContext(), session)
     return session.checkpoint(end)
 
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from raygan.pipeline.config import Config, Launch, smoke
-from raygan.pipeline.distributed import Place
+from raygan.pipeline.distributed import DistributedContext
 from raygan.pipeline.evaluation.scores import Evaluator
-from raygan.pipeline.objectives.adversarial.objective import Adversaries
+from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
 from raygan.pipeline.training import checkpoint
 from raygan.pipeline.training.header import Header, read_header
-from raygan.pipeline.training.loop import NotFiniteError, Pace, work
+from raygan.pipeline.training.loop import NotFiniteError, Throughput, work
 from raygan.sharding.errors import RunError
 from raygan.sharding.storage.folder import Folder
 from tests.pipeline import stores  # noqa: F401  (registers flaky://)
@@ -23,7 +23,7 @@ def config(**knobs: object) -> Config:
 
 
 def trained(shards: Path, session: PlainSession, knobs: Config) -> PlainSession:
-    work(knobs, str(shards), Place(), session)
+    work(knobs, str(shards), DistributedContext(), session)
     return session
 
 
@@ -83,7 +83,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_taken(shards: Path, 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(
     shards: Path, tmp_path: Path
 ) -> None:
-    poisoned = Adversaries(config(), 32, Place())
+    poisoned = AdversarialObjective(config(), 32, DistributedContext())
     with torch.no_grad():
         next(poisoned.generator.parameters()).fill_(torch.nan)
     checkpoint.write(tmp_path / "start", checkpoint.snapshot(poisoned, 64, data="", identity={}, scores={}))
@@ -122,7 +122,7 @@ def test_remote_shards_train_to_the_same_end_and_are_copied_where_it_is_asked(
     whole = trained(shards, PlainSession(tmp_path / "local"), config())
     far = PlainSession(tmp_path / "far")
     launch = Launch(shard_cache=str(tmp_path / "copies"), shard_cache_bytes=10**9)
-    work(config(), f"flaky://{shards}", Place(), far, **launch.copies)
+    work(config(), f"flaky://{shards}", DistributedContext(), far, **launch.copies)
     torch.testing.assert_close(state(far.checkpoint(256)), state(whole.checkpoint(256)), rtol=0, atol=0)
     assert len(list((tmp_path / "copies").glob("*/train-*.tar"))) == len(list(shards.glob("train-*.tar")))
     assert not (tmp_path / "home").exists()
@@ -131,7 +131,7 @@ def test_remote_shards_train_to_the_same_end_and_are_copied_where_it_is_asked(
 def test_the_pace_leaves_pauses_out(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    pace = Pace(position=1000)
+    pace = Throughput(position=1000)
     now[0] += 4
     with pace.paused():
         now[0] += 50

@@ -18,7 +18,7 @@ from raygan.pipeline.launch.trainer import plan as plan_of_a_run
 from raygan.pipeline.training import checkpoint
 from raygan.pipeline.tuning.search import Options, Search, plan
 from raygan.pipeline.tuning.space import parse
-from raygan.pipeline.tuning.study import Entry, Ledger, axes
+from raygan.pipeline.tuning.study import Entry, Study, axes
 from raygan.pipeline.tuning.tune import search_all
 
 SPACE = {
@@ -48,8 +48,8 @@ def run(search: Search) -> None:
     search_all(search, show=lambda conductor: None, say=lambda words: None, command="raygan tune")
 
 
-def ledger_of(search: Search) -> Ledger:
-    return Ledger(search.journal, "search", axes(search.space, search.config), search.count)
+def ledger_of(search: Search) -> Study:
+    return Study(search.journal, "search", axes(search.space, search.config), search.count)
 
 
 def checkpoints(search: Search, name: str) -> list[Path]:

@@ -7,17 +7,17 @@ import pytest
 from raygan.pipeline.config import smoke
 from raygan.pipeline.tuning.search import Rungs
 from raygan.pipeline.tuning.space import Values, parse
-from raygan.pipeline.tuning.study import Entry, Ledger, axes, importances
+from raygan.pipeline.tuning.study import Entry, Study, axes, importances
 
 SPACE = parse({"balance": "0.5:5", "loss": "bce,hinge", "generator.betas": "[0.0,0.9],[0.5,0.999]"})
 AXES = axes(SPACE, smoke())
 
 
-def opened(folder: Path, count: int = 6, rungs: Rungs | None = None) -> Ledger:
-    return Ledger(folder / "journal.log", "search", AXES, count, rungs=rungs)
+def opened(folder: Path, count: int = 6, rungs: Rungs | None = None) -> Study:
+    return Study(folder / "journal.log", "search", AXES, count, rungs=rungs)
 
 
-def run(ledger: Ledger, score: float) -> Values:
+def run(ledger: Study, score: float) -> Values:
     entry = ledger.next()
     assert entry is not None
     ledger.report(entry.number, 100, score, cost=1.0)
@@ -94,7 +94,7 @@ def test_a_trial_that_was_not_wanted_any_more_when_the_search_died_is_not_run_on
 
 
 def test_score_and_cost_can_be_minimised_together(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "journal.log", "search", AXES, 25, sampler="optuna", seed=1, costs=True)
+    ledger = Study(tmp_path / "journal.log", "search", AXES, 25, sampler="optuna", seed=1, costs=True)
     for _ in range(25):
         entry = ledger.next()
         assert entry is not None

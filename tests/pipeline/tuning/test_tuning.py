@@ -9,7 +9,7 @@ from raygan.pipeline.config import Evaluation, Launch, smoke
 from raygan.pipeline.launch.trainer import plan as plan_of_a_run
 from raygan.pipeline.tuning import recording
 from raygan.pipeline.tuning.capacity import room
-from raygan.pipeline.tuning.coordinator import Conductor, open_finals
+from raygan.pipeline.tuning.coordinator import Coordinator, open_finals
 from raygan.pipeline.tuning.search import Options, plan
 from raygan.pipeline.tuning.space import parse
 from raygan.sharding.errors import UserError
@@ -30,7 +30,7 @@ def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(s
     search = recording.begin_search(search, "raygan tune")
     search.save()
     stopped: list[str] = []
-    conductor = Conductor(search, stopped.append, stopping=lambda: False)
+    conductor = Coordinator(search, stopped.append, stopping=lambda: False)
 
     names = [conductor.next() for _ in range(3)]  # of four, one cannot be
     assert None not in names
@@ -62,7 +62,7 @@ def test_the_next_driver_ends_what_had_ended_and_hands_out_the_rest_under_the_ru
     search = planned(shards, place, "next", 64, trials=3, scheduler="none", finalists=0)
     search = recording.begin_search(search, "raygan tune")
     search.save()
-    first = Conductor(search, stop_one=lambda name: None, stopping=lambda: False)
+    first = Coordinator(search, stop_one=lambda name: None, stopping=lambda: False)
     assert [first.next(), first.next()] == ["0000", "0001"]
     first.ledger.report(0, 64, 2.0, cost=1.0)
     first.ledger.end(0, "finished")
@@ -70,7 +70,7 @@ def test_the_next_driver_ends_what_had_ended_and_hands_out_the_rest_under_the_ru
     before = {run.info.run_name: run.info.run_id for run in mlflow_runs(search)[1]}
     assert {run.info.status for run in mlflow_runs(search)[1]} == {"RUNNING"}
 
-    second = Conductor(search, stop_one=lambda name: None, stopping=lambda: False)
+    second = Coordinator(search, stop_one=lambda name: None, stopping=lambda: False)
     second.settle(second.ledger)
     assert [standing.state for standing in second.standings.values()] == ["finished", "interrupted"]
     assert [second.next(), second.next(), second.next()] == ["0001", "0002", None]

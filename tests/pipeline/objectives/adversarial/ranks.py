@@ -6,8 +6,8 @@ import torch
 import torch.distributed as dist
 
 from raygan.pipeline.config import Config, Discriminator, Generator
-from raygan.pipeline.distributed import Place
-from raygan.pipeline.objectives.adversarial.objective import Adversaries
+from raygan.pipeline.distributed import DistributedContext
+from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
 
 STEPS = 20
 
@@ -27,9 +27,9 @@ def config(batch: int) -> Config:
     )
 
 
-def trained(batch: int, place: Place) -> tuple[dict[str, float], list[torch.Tensor]]:
+def trained(batch: int, place: DistributedContext) -> tuple[dict[str, float], list[torch.Tensor]]:
     """The measures, and all weights after STEPS steps on the same images for every world size."""
-    adversaries = Adversaries(config(batch), 32, place)
+    adversaries = AdversarialObjective(config(batch), 32, place)
     images = torch.randint(0, 256, (batch, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     first, count = place.share(batch)
     for step in range(STEPS):
@@ -40,7 +40,7 @@ def trained(batch: int, place: Place) -> tuple[dict[str, float], list[torch.Tens
 
 if __name__ == "__main__":
     dist.init_process_group("gloo")
-    place = Place(dist.get_rank(), dist.get_world_size())
+    place = DistributedContext(dist.get_rank(), dist.get_world_size())
     results = {batch: trained(batch, place) for batch in map(int, sys.argv[2:])}
     if place.leads:
         torch.save(results, sys.argv[1])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raygan.pipeline.objectives.adversarial.balance import FORGETS_HALF_IN, Equilibrium, generator_updates_due
+from raygan.pipeline.objectives.adversarial.balance import FORGETS_HALF_IN, AutoBalance, generator_updates_due
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_the_rhythm_survives_a_batch_that_changes_on_the_way(batches: list[int],
 
 
 def test_equilibrium_begins_with_the_discriminator_and_turns_where_its_accuracy_passes_the_target() -> None:
-    equilibrium = Equilibrium(target=0.8)
+    equilibrium = AutoBalance(target=0.8)
     assert not equilibrium.generator_is_due
     equilibrium.observe(1.0, FORGETS_HALF_IN)
     assert equilibrium.accuracy == pytest.approx(0.75)
@@ -42,7 +42,7 @@ def test_equilibrium_begins_with_the_discriminator_and_turns_where_its_accuracy_
 
 
 def test_the_running_accuracy_does_not_depend_on_how_images_are_batched() -> None:
-    one, many = Equilibrium(0.8), Equilibrium(0.8)
+    one, many = AutoBalance(0.8), AutoBalance(0.8)
     one.observe(0.9, 640)
     for _ in range(10):
         many.observe(0.9, 64)

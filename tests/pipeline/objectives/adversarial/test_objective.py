@@ -8,16 +8,18 @@ import pytest
 import torch
 
 from raygan.pipeline.config import Config, Discriminator, Generator
-from raygan.pipeline.distributed import Place
-from raygan.pipeline.objectives.adversarial.objective import MEASURES, Adversaries
+from raygan.pipeline.distributed import DistributedContext
+from raygan.pipeline.objectives.adversarial.objective import MEASURES, AdversarialObjective
 from tests.pipeline.objectives.adversarial.ranks import trained
 
 IMAGES = torch.randint(0, 256, (8, 3, 32, 32), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
 
 
-def adversaries(**knobs: object) -> Adversaries:
+def adversaries(**knobs: object) -> AdversarialObjective:
     networks = {"generator": Generator(width=4), "discriminator": Discriminator(width=4)}
-    return Adversaries(Config.model_validate({"batch": 8, "latent": 6, **networks, **knobs}), 32, Place())
+    return AdversarialObjective(
+        Config.model_validate({"batch": 8, "latent": 6, **networks, **knobs}), 32, DistributedContext()
+    )
 
 
 def weights(network: torch.nn.Module) -> torch.Tensor:
@@ -104,7 +106,7 @@ def test_two_ranks_equal_one_process_with_even_and_uneven_shares(tmp_path: Path)
     results = torch.load(tmp_path / "results.pt", weights_only=True)
     for batch in (8, 5):
         measures, parameters = results[batch]
-        expected_measures, expected = trained(batch, Place())
+        expected_measures, expected = trained(batch, DistributedContext())
         assert measures == pytest.approx(expected_measures, rel=1e-4)
         for found, wanted in zip(parameters, expected, strict=True):
             torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
@@ -201,7 +203,9 @@ def test_uniform_latents_lie_between_minus_one_and_one() -> None:
 def test_a_conditional_pair_draws_what_it_is_told_and_else_picks_from_real_rows() -> None:
     rows = torch.tensor([[1, 0], [0, 1]], dtype=torch.uint8).repeat(512, 1)
     config = {"batch": 8, "latent": 6, "attributes": ("Smiling", "Male"), "generator": {"width": 4}}
-    game = Adversaries(Config.model_validate(config | {"discriminator": {"width": 4}}), 32, Place(), rows)
+    game = AdversarialObjective(
+        Config.model_validate(config | {"discriminator": {"width": 4}}), 32, DistributedContext(), rows
+    )
     told = torch.tensor([[1, 1]] * 8, dtype=torch.uint8)
     for step in range(3):
         game.step(IMAGES, 8 * step, told)
