@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from raygan.pipeline.models.layers import Seed
+from raygan.pipeline.models.layers import LatentInput
 from raygan.pipeline.models.noise import Purpose, latents
 
 BATCH = 256
@@ -28,7 +28,9 @@ class Sampler:
     def _drawn(self, noise: Tensor) -> Tensor:
         given: tuple[Tensor, ...] = ()
         if self.wanted:
-            attributes = next(part for part in self.network.modules() if isinstance(part, Seed)).picked(noise)
+            attributes = next(part for part in self.network.modules() if isinstance(part, LatentInput)).attributes_from(
+                noise
+            )
             for place, has in self.wanted.items():
                 attributes[:, place] = has
             given = (attributes,)

@@ -1,20 +1,24 @@
-"""The networks of the tutorial that raygan grew out of (GANs on celebrity faces, in Keras), at any power of two.
+"""The networks of the tutorial that raygan grew out of (GANs on celebrity faces, in Keras).
 
-As it describes them. Discriminator: blocks of a convolution, batch norm, a second convolution that halves the image,
-batch norm, down to 4x4 (four blocks at 64 pixels); then average pooling and one dense output, a logit here, since the
-sigmoid is part of the loss. Generator: a dense layer to 4x4 with the channels of the discriminator's last block, as
-many blocks of transposed convolution and batch norm, a last convolution to 3 channels. What it does not say (kernels,
-activations) is Radford's.
+Discriminator, as the tutorial describes it: blocks of a convolution, batch norm, a second convolution that halves the
+image, batch norm, down to 4x4 (four blocks at 64 pixels); then average pooling and one dense output. That output is a
+logit here, without the tutorial's sigmoid. Generator: a dense layer to 4x4 with the channels of the discriminator's
+last block, as many blocks of transposed convolution and batch norm, a last convolution to 3 channels. Kernels and
+activations, which the tutorial does not give, are those of dcgan.py.
 """
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from raygan.pipeline.models.layers import Projection, Seed, doubling, normalise
+from raygan.pipeline.models.layers import LatentInput, Projection, doubling, normalise
 
 
 class Generator(nn.Module):
-    """Takes and gives what dcgan.Generator does."""
+    """Has the arguments, inputs and outputs of dcgan.Generator."""
+
+    sizes: ClassVar[tuple[int, ...]] = (32, 64, 128, 256)  # pixels that this pair of networks supports
 
     def __init__(
         self,
@@ -27,7 +31,7 @@ class Generator(nn.Module):
         upsampling: str = "transposed",
     ) -> None:
         super().__init__()
-        self.seed = Seed(latent, uniform, attributes)
+        self.seed = LatentInput(latent, uniform, attributes)
         channels, bias = width * size // 8, normalisation == "none"
         self.dense = nn.Linear(self.seed.features, channels * 16)
         layers: list[nn.Module] = []
@@ -40,12 +44,13 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, latents: Tensor, attributes: Tensor | None = None) -> Tensor:
+        """Images, float32 [b, 3, size, size] in [-1, 1]."""
         smallest = self.dense(self.seed(latents, attributes)).unflatten(1, (-1, 4, 4))
         return self.layers(smallest.contiguous(memory_format=torch.channels_last))
 
 
 class Discriminator(nn.Module):
-    """Takes and gives what dcgan.Discriminator does."""
+    """Has the arguments, inputs and outputs of dcgan.Discriminator."""
 
     def __init__(self, size: int, width: int, normalisation: str, outputs: int = 1, attributes: int = 0) -> None:
         super().__init__()
@@ -64,6 +69,7 @@ class Discriminator(nn.Module):
         self.projection = Projection(attributes, before) if attributes else None
 
     def forward(self, images: Tensor, attributes: Tensor | None = None) -> Tensor:
+        """Logits, float32 [b] or [b, outputs]."""
         features = self.layers(images)
         logits = self.dense(features.mean((2, 3)))
         if self.projection is not None and attributes is not None:
@@ -72,5 +78,5 @@ class Discriminator(nn.Module):
 
 
 def _blocks(size: int) -> int:
-    """Halvings from `size` pixels to 4."""
+    """How often `size` pixels are halved to reach 4."""
     return size.bit_length() - 3

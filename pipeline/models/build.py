@@ -1,4 +1,4 @@
-"""The two networks that a configuration asks for."""
+"""The networks that a configuration asks for."""
 
 from typing import Any, TypeVar
 
@@ -10,19 +10,24 @@ from raygan.pipeline.models.spectral import constrain
 
 N = TypeVar("N", bound=nn.Module)
 
-ARCHITECTURES: dict[str, Any] = {"dcgan": dcgan, "article": article}
-
-
+ARCHITECTURES: dict[str, Any] = {"dcgan": dcgan, "article": article}  # modules with a Generator and a Discriminator
 Generator = dcgan.Generator | article.Generator
 
 
+def sizes(config: Config) -> tuple[int, ...]:
+    """The sizes of images (height and width, pixels) that the configured architecture supports."""
+    supported: tuple[int, ...] = ARCHITECTURES[config.architecture].Generator.sizes
+    return supported
+
+
 def generator(config: Config, size: int) -> Generator:
-    """`size` pixels high and wide; its weights come from torch's random state."""
+    """A generator of images `size` pixels high and wide; its first weights come from torch's random state."""
     network = ARCHITECTURES[config.architecture].Generator(**generator_arguments(config, size))
     return _synchronised(network, config)
 
 
 def generator_arguments(config: Config, size: int) -> dict[str, Any]:
+    """The arguments of the generator's class, as they are kept in a registered model."""
     return {
         "size": size,
         "latent": config.latent,
@@ -35,17 +40,17 @@ def generator_arguments(config: Config, size: int) -> dict[str, Any]:
 
 
 def discriminator(config: Config, size: int, outputs: int) -> nn.Module:
-    """Gives `outputs` numbers per image."""
-    knobs = config.discriminator
+    """A discriminator of images `size` pixels high and wide, with `outputs` numbers per image."""
+    settings = config.discriminator
     network = ARCHITECTURES[config.architecture].Discriminator(
-        size, knobs.width, knobs.normalisation, outputs, len(config.attributes)
+        size, settings.width, settings.normalisation, outputs, len(config.attributes)
     )
-    if knobs.spectral_gain:
-        constrain(network, knobs.spectral_gain)
+    if settings.spectral_gain:
+        constrain(network, settings.spectral_gain)
     return _synchronised(network, config)
 
 
 def _synchronised(network: N, config: Config) -> N:
     if config.sync_batch_norm:
-        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # in place, but for a network that is one layer
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # in place; only a network of a single layer would be replaced
     return network

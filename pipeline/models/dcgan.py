@@ -1,16 +1,21 @@
-"""The networks of DCGAN: Radford, Metz, Chintala, arXiv 1511.06434, figure 1, for any power of two from 32 pixels."""
+"""The networks of DCGAN: Radford, Metz, Chintala, arXiv 1511.06434, figure 1, at other powers of two, too."""
+
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from raygan.pipeline.models.layers import Projection, Seed, doubling, normalise
+from raygan.pipeline.models.layers import LatentInput, Projection, doubling, normalise
 
 
 class Generator(nn.Module):
     """Latents, float32 [b, self.seed.latent], to images, float32 [b, 3, size, size] in [-1, 1].
 
-    `attributes` counts those that it is conditioned on; `uniform` is the distribution of its latents (parts.Seed),
-    `upsampling` the way from one resolution to the next (parts.doubling).
+    `size` is one of `sizes` (pixels), `width` the channels of the last hidden layer. `attributes` is the number of
+    attributes that it is conditioned on; for `uniform` see layers.LatentInput, for `upsampling` layers.doubling, for
+    `normalisation` layers.normalise.
     """
+
+    sizes: ClassVar[tuple[int, ...]] = (32, 64, 128, 256)  # pixels that this pair of networks supports
 
     def __init__(
         self,
@@ -23,7 +28,7 @@ class Generator(nn.Module):
         upsampling: str = "transposed",
     ) -> None:
         super().__init__()
-        self.seed = Seed(latent, uniform, attributes)
+        self.seed = LatentInput(latent, uniform, attributes)
         channels, bias = width * size // 8, normalisation == "none"
         layers: list[nn.Module] = [nn.ConvTranspose2d(self.seed.features, channels, 4, bias=bias)]
         while channels > width:
@@ -36,13 +41,15 @@ class Generator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, latents: Tensor, attributes: Tensor | None = None) -> Tensor:
+        """Images, float32 [b, 3, size, size] in [-1, 1]."""
         return self.layers(self.seed(latents, attributes)[:, :, None, None])
 
 
 class Discriminator(nn.Module):
-    """Images, float32 [b, 3, size, size] in [-1, 1], to logits, float32 [b]: above zero is called real.
+    """Images, float32 [b, 3, size, size] in [-1, 1], to logits, float32 [b]; [b, outputs] for several `outputs`.
 
-    With more than one of `outputs`, [b, outputs]; with `attributes`, their 0 or 1 [b, attributes] come along.
+    `width` is the channels of the first layer. A conditional one (`attributes` above 0) also takes the attributes of
+    the images, 0 or 1 [b, attributes].
     """
 
     def __init__(self, size: int, width: int, normalisation: str, outputs: int = 1, attributes: int = 0) -> None:
@@ -59,6 +66,7 @@ class Discriminator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, images: Tensor, attributes: Tensor | None = None) -> Tensor:
+        """Logits, float32 [b] or [b, outputs]."""
         features = self.layers[:-1](images)
         logits = self.layers[-1](features).flatten(1)
         if self.projection is not None and attributes is not None:

@@ -1,7 +1,7 @@
 """The exponential moving average of the generator, and what happens to its BatchNorm buffers.
 
-Averaged weights do not fit the running statistics of the weights they came from. So before the average draws,
-its statistics are computed anew over fixed latents: they are then a pure function of its weights, on any world size.
+The running statistics of the trained weights do not fit the averaged weights. So before the average draws, its
+statistics are computed again over fixed latents: they are a pure function of its weights, for any world size.
 """
 
 from collections.abc import Iterator
@@ -17,13 +17,16 @@ CALIBRATION_BATCH = 128
 
 
 def averaged(generator: nn.Module, batch: int, half_life: int) -> AveragedModel:
-    """The average of `generator`, to be updated once per `batch` images; it forgets half in `half_life` images."""
+    """The average of `generator`, to be updated once per `batch` images.
+
+    `half_life` is the number of images after which half of the average is forgotten; 0 turns averaging off.
+    """
     decay = 0.5 ** (batch / half_life) if half_life else 0.0
     return AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(decay)).requires_grad_(False)
 
 
 def recalibrate(generator: nn.Module, latent: int, device: torch.device) -> None:
-    """Sets the BatchNorm statistics of `generator` to those of fakes from the same 1,024 latents every time."""
+    """Sets the BatchNorm statistics of `generator` to those over images drawn from 1,024 fixed latents."""
 
     def batches() -> Iterator[Tensor]:
         for i in range(CALIBRATION_BATCHES):

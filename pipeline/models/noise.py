@@ -1,4 +1,4 @@
-"""Latents as a pure function of (seed, purpose, index): they depend on no generator's state and no world size."""
+"""Noise as a pure function of (seed, purpose, index): it depends on no random state and on no world size."""
 
 from enum import IntEnum
 
@@ -9,7 +9,7 @@ from raygan.sharding.hashing import hashes, key_of
 
 
 class Purpose(IntEnum):
-    """Each use of latents has a stream of its own; the numbers are frozen, since checkpoints depend on them."""
+    """The streams of noise, one for each use. The numbers are frozen: results and checkpoints depend on them."""
 
     DISCRIMINATOR = 1
     GENERATOR = 2
@@ -25,7 +25,7 @@ class Purpose(IntEnum):
 def latents(seed: int, purpose: Purpose, first: int, count: int, dimensions: int, repeat: int = 0) -> torch.Tensor:
     """Standard normal latents of the indices first, ..., first + count - 1, as float32 [count, dimensions].
 
-    `repeat` tells apart several draws for one index, as when a generator is updated more than once at a position.
+    `repeat` tells apart several draws for one index, as for several updates of a network at one position.
     Two normals come from one 64-bit hash (Box and Muller, 1958).
     """
     pairs = (dimensions + 1) // 2

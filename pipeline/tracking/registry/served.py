@@ -66,7 +66,7 @@ class Served:
         """The attributes of every face, uint8 [rows, attributes]; None for a model without any."""
         if not self._attributes:
             return None
-        rows = self._generator.seed.picked(noise)
+        rows = self._generator.seed.attributes_from(noise)
         for column, name in enumerate(self._attributes):
             if name in table:
                 wanted = table[name].notna().to_numpy()

@@ -1,7 +1,12 @@
+"""The networks: shapes at every size they declare, and the layers of the publications they come from."""
+
+from typing import get_args
+
 import pytest
 import torch
 
-from raygan.pipeline.models import article
+from raygan.pipeline.config import Config, smoke
+from raygan.pipeline.models import article, build
 from raygan.pipeline.models.dcgan import Discriminator, Generator
 from raygan.pipeline.models.layers import doubling
 
@@ -16,6 +21,16 @@ def test_the_networks_fit_each_other_at_every_size(size: int, kind: str) -> None
     assert images.shape == (2, 3, size, size)
     assert images.abs().max() <= 1
     assert discriminator(images).shape == (2,)
+
+
+@pytest.mark.parametrize("architecture", get_args(Config.model_fields["architecture"].annotation))
+def test_every_declared_size_is_drawn_and_taken(architecture: str) -> None:
+    config = smoke().model_copy(update={"architecture": architecture})
+    assert build.sizes(config) == (32, 64, 128, 256)
+    for size in build.sizes(config):
+        images = build.generator(config, size)(torch.randn(2, config.latent))
+        assert images.shape == (2, 3, size, size)
+        assert build.discriminator(config, size, 1)(images).shape == (2,)
 
 
 def test_the_layers_are_those_of_the_paper_at_64_pixels() -> None:
@@ -47,7 +62,7 @@ def test_nearest_upsampling_of_a_flat_image_has_no_checkerboard_inside() -> None
 
 
 @pytest.mark.parametrize("kind", ["group", "none"])
-def test_without_batch_normalisation_each_image_is_judged_alone(kind: str) -> None:
+def test_without_batch_normalisation_each_image_is_evaluated_alone(kind: str) -> None:
     discriminator, images = Discriminator(32, 4, kind), torch.randn(3, 3, 32, 32)
     torch.testing.assert_close(discriminator(images)[:1], discriminator(images[:1]))
 

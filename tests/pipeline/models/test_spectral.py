@@ -25,12 +25,12 @@ def test_every_layers_largest_singular_value_is_its_share_of_the_gain(gain: floa
         assert float(largest) == pytest.approx(gain**0.25, rel=1e-3)
 
 
-def test_the_gain_scales_what_the_discriminator_says() -> None:
+def test_the_gain_scales_the_logits() -> None:
     images = torch.randn(8, 3, 32, 32)
     assert settled(64.0)(images).std() > 8 * settled(1.0)(images).std()
 
 
-def test_the_power_iterations_state_is_saved_with_the_weights() -> None:
+def test_the_state_of_the_power_iteration_is_saved_with_the_weights() -> None:
     before, after = settled(4.0), Discriminator(32, 4, "none")
     constrain(after, 4.0)
     after.load_state_dict(before.state_dict())

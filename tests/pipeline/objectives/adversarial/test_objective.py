@@ -210,7 +210,7 @@ def test_a_conditional_pair_draws_what_it_is_told_and_else_picks_from_real_rows(
     for step in range(3):
         game.step(IMAGES, 8 * step, told)
     noise = torch.randn(64, 7)
-    picked = game.generator.seed.picked(noise)
+    picked = game.generator.seed.attributes_from(noise)
     assert {tuple(row) for row in picked.tolist()} == {(1, 0), (0, 1)}
     game.generator.eval()
     torch.testing.assert_close(game.generator(noise), game.generator(noise, picked))
