@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from raygan.jobs.drawing import draw
+from raygan.jobs.commands.runs.draw import draw
 from raygan.pipeline.config import Config, smoke
 from raygan.pipeline.data.reader import Reader, attribute_rows
 from raygan.pipeline.distributed import DistributedContext

@@ -51,7 +51,7 @@ def tune(
     All trials share the knobs below, except for what varies. The best configuration is left as a file for
     `raygan train --config`. A search that was stopped or killed goes on with --resume.
     """
-    from raygan.jobs.tuning import describe, planned, report, tune_with_table
+    from raygan.jobs.commands.training.search import describe, planned, report, tune_with_table
 
     resume = defaults.resumed(resume, launch.runs, launch.name, searches.exists)
     search = planned(resume, vary or [], space, options, launch, config)

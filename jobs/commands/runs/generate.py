@@ -42,7 +42,7 @@ def train(
     own flags.
     The defaults shown are those of --preset radford.
     """
-    from raygan.jobs.training import describe, train_with_progress
+    from raygan.jobs.commands.training.train import describe, train_with_progress
 
     if resume := defaults.resumed(resume, launch.runs, launch.name):
         refuse_changes(records.load(launch.runs, resume).config, config)
@@ -79,7 +79,7 @@ def generate(
     out
         NAME.png: one sheet; NAME.npy: uint8 [count, height, width, 3]; anything else: a folder of PNG files.
     """
-    from raygan.jobs.drawing import draw
+    from raygan.jobs.commands.runs.draw import draw
 
     found = records.find_checkpoint(runs, source, checkpoint)
     with progress("drawing faces") as advance:

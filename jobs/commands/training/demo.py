@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from raygan.jobs.cluster.connect import cluster
-from raygan.jobs.converting import convert_with_progress, describe
-from raygan.jobs.drawing import draw
-from raygan.jobs.training import train_with_progress
+from raygan.jobs.commands.data.shard import convert_with_progress, describe
+from raygan.jobs.commands.runs.draw import draw
+from raygan.jobs.commands.training.train import train_with_progress
 from raygan.jobs.ui.progress import console, progress
 from raygan.pipeline.config import Config, Launch
 from raygan.pipeline.training import runs as records

@@ -69,7 +69,7 @@ def shard(
     out
         Folder for the shards and their manifest.
     """
-    from raygan.jobs.converting import convert_with_progress, describe
+    from raygan.jobs.commands.data.shard import convert_with_progress, describe
 
     done = convert_with_progress(source, out, options)
     if dali_index:
