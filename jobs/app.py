@@ -23,7 +23,13 @@ Runs = Annotated[str, Parameter(help="Folder of all runs, or its URL in an objec
 Which = Annotated[Literal["best", "newest"], Parameter(help="Of a run's checkpoints; best: with the lowest score.")]
 Drawing = Annotated[Weights, Parameter(name="--weights", help="Of the generator: their moving average, or the last.")]
 Device = Annotated[Literal["cpu", "cuda"], Parameter(help="Where the networks run.")]
+Address = Annotated[
+    str | None,
+    Parameter(help="Of the cluster's dashboard. [default: RAY_ADDRESS, else http://127.0.0.1:8265]"),
+]
 Split = Literal["train", "valid", "test"]
+LAUNCH = Parameter(name="*", group="Where it runs", negative="")
+SETTINGS = Parameter(name="*", group="What it trains", negative_iterable="")
 
 
 def say(done: str, *next_commands: str) -> None:

@@ -8,12 +8,10 @@ from cyclopts import CycloptsError
 from pydantic import ValidationError
 
 from raygan.jobs.app import app
-from raygan.jobs.commands import (
-    cluster,  # noqa: F401  (importing them adds their commands)
-    runs,  # noqa: F401  (importing them adds their commands)
-    shards,  # noqa: F401  (importing them adds their commands)
-    tune,  # noqa: F401  (importing them adds their commands)
-)
+from raygan.jobs.commands.cluster import doctor, jobs, submit  # noqa: F401  (importing a module adds its command)
+from raygan.jobs.commands.data import data, shard, shards  # noqa: F401
+from raygan.jobs.commands.runs import evaluate, flush, generate, ui  # noqa: F401
+from raygan.jobs.commands.training import demo, train, tune  # noqa: F401
 from raygan.jobs.ui.progress import console
 from raygan.sharding.errors import RunError, UserError
 

@@ -1,0 +1,1 @@
+"""To a cluster and back."""

@@ -1,0 +1,1 @@
+"""Faces in, shards out."""

@@ -1,11 +1,40 @@
-"""`raygan shard` around sharding/convert.py: the cluster, the progress, what was done in words."""
+"""`raygan shard`: faces in, WebDataset shards out."""
 
 import os
 from contextlib import nullcontext
+from typing import Annotated
 
+from cyclopts import Parameter
+
+from raygan.jobs.app import app, say
 from raygan.jobs.cluster.connect import cluster
 from raygan.jobs.ui.progress import progress
 from raygan.sharding.convert import Conversion, ShardingOptions, convert
+
+
+@app.command
+def shard(
+    source: str,
+    out: str = "shards",
+    *,
+    dali_index: Annotated[bool, Parameter(help="Also write the index files of NVIDIA DALI.", negative="")] = False,
+    options: Annotated[ShardingOptions, Parameter(name="*")] = ShardingOptions(),  # noqa: B008
+) -> None:
+    """Turn a data set of faces into WebDataset shards, as Ray tasks. Continues where an earlier call stopped.
+
+    Parameters
+    ----------
+    source
+        CelebA as you have it; what it is, is found out and said.
+    out
+        Folder for the shards and their manifest.
+    """
+    done = convert_with_progress(source, out, options)
+    if dali_index:
+        from raygan.sharding.index import write_dali_index
+
+        write_dali_index(out)
+    say(describe(done, out), f"raygan train --shards {out}")
 
 
 def convert_with_progress(source: str, out: str, options: ShardingOptions) -> Conversion:

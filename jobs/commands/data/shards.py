@@ -1,4 +1,4 @@
-"""Faces in, shards out: `raygan data ...`, `raygan shard` and `raygan shards ...`."""
+"""`raygan shards show`, `verify` and `index`: what a data set holds, and whether it is intact."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,76 +7,10 @@ from cyclopts import App, Parameter
 
 from raygan.jobs.app import Split, app, say
 from raygan.jobs.ui.progress import console, progress
-from raygan.sharding.convert import ShardingOptions
 from raygan.sharding.errors import RunError
 
-data = App(name="data", help="Get or draw a data set of faces.")
 shards = App(name="shards", help="Look at a data set, check it, or index tars made elsewhere.")
-app.command(data)
 app.command(shards)
-
-
-@data.command
-def synthesize(out: Path, *, count: int = 2000, seed: int = 0) -> None:
-    """Draw faces in CelebA's published layout: images, attributes, partition, identities.
-
-    Parameters
-    ----------
-    out
-        Folder to write.
-    count
-        Faces to draw.
-    seed
-        Of the faces; the same seed draws the same ones.
-    """
-    from raygan.sharding.synthetic import synthesize as draw
-
-    with progress("drawing faces") as advance:
-        draw(out, count, seed, lambda done: advance(done, count, ""))
-    say(f"{count:,} faces in {out}", f"raygan shard {out} SHARDS")
-
-
-@data.command
-def download(out: Path) -> None:
-    """Fetch the official CelebA (aligned images and annotations, 1.4 GB) and verify its checksums.
-
-    Parameters
-    ----------
-    out
-        Folder to write.
-    """
-    from raygan.sharding.download import download as fetch
-
-    with progress("downloading", "bytes") as advance:
-        fetch(out, advance)
-    say(f"CelebA in {out}", f"raygan shard {out}")
-
-
-@app.command
-def shard(
-    source: str,
-    out: str = "shards",
-    *,
-    dali_index: Annotated[bool, Parameter(help="Also write the index files of NVIDIA DALI.", negative="")] = False,
-    options: Annotated[ShardingOptions, Parameter(name="*")] = ShardingOptions(),  # noqa: B008
-) -> None:
-    """Turn a data set of faces into WebDataset shards, as Ray tasks. Continues where an earlier call stopped.
-
-    Parameters
-    ----------
-    source
-        CelebA as you have it; what it is, is found out and said.
-    out
-        Folder for the shards and their manifest.
-    """
-    from raygan.jobs.commands.data.shard import convert_with_progress, describe
-
-    done = convert_with_progress(source, out, options)
-    if dali_index:
-        from raygan.sharding.index import write_dali_index
-
-        write_dali_index(out)
-    say(describe(done, out), f"raygan train --shards {out}")
 
 
 @shards.command

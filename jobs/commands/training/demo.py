@@ -1,10 +1,14 @@
 """The main job, end to end, on drawn faces: draw, shard, train, score, generate. Whatever is there is reused."""
 
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
+
+from raygan.jobs import defaults
+from raygan.jobs.app import Runs, app
 from raygan.jobs.cluster.connect import cluster
 from raygan.jobs.commands.data.shard import convert_with_progress, describe
-from raygan.jobs.commands.runs.draw import draw
 from raygan.jobs.commands.training.train import train_with_progress
 from raygan.jobs.ui.progress import console, progress
 from raygan.pipeline.config import Config, Launch
@@ -19,8 +23,23 @@ STEPS = 4
 SHEET = 64  # generated faces shown at the end
 
 
+@app.command
+def demo(
+    *,
+    runs: Runs = "runs",
+    name: Annotated[str, Parameter(help="Of the run.")] = "demo",
+    preset: Annotated[str, Parameter(help="What is trained.")] = "demo",
+    faces: Annotated[int, Parameter(help="Faces to draw.")] = 2000,
+    workers: Annotated[int, Parameter(help="Ray Train workers, one CPU core each.")] = 2,
+) -> None:
+    """The main job, end to end, on drawn faces: no data set, account, server or GPU. Reuses what it finds."""
+    run_demo(Path(runs), name, faces, workers, defaults.preset(preset))
+
+
 def run_demo(runs: Path, name: str, faces: int, workers: int, config: Config) -> None:
     """Leaves the data in `runs`/`name`-data and the run in `runs`/`name`. Raises UserError and RunError."""
+    from raygan.jobs.commands.runs.draw import draw
+
     source, shards = runs / f"{name}-data" / "faces", runs / f"{name}-data" / "shards"
     launch = Launch(shards=str(shards), name=name, workers=str(workers), runs=str(runs))
 

@@ -1,14 +1,56 @@
-"""`raygan train` around pipeline/train.py: the plan in words, the cluster, the progress."""
+"""`raygan train`: the command, the plan in words, the cluster, the progress."""
 
 import shlex
 import sys
+from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
+
+from raygan.jobs import defaults
+from raygan.jobs.app import LAUNCH, SETTINGS, app, say
 from raygan.jobs.cluster.connect import cluster
 from raygan.jobs.ui.progress import console, progress
 from raygan.pipeline.config import Config, Launch
+from raygan.pipeline.data.integrity import refuse_changes
 from raygan.pipeline.launch.monitor import Event
-from raygan.pipeline.launch.trainer import plan, train
+from raygan.pipeline.launch.trainer import plan
+from raygan.pipeline.launch.trainer import train as run_training
+from raygan.pipeline.training import runs as records
 from raygan.pipeline.training.runs import Run
+
+
+@app.command
+def train(
+    *,
+    resume: Annotated[
+        str | None,
+        Parameter(help="Name of a run to continue from its newest checkpoint; auto: that of --name, if it was begun."),
+    ] = None,
+    config_file: Annotated[
+        Path | None, Parameter(name="--config", help="YAML or JSON file of the knobs, as `raygan tune` leaves one.")
+    ] = None,
+    dry_run: Annotated[
+        bool, Parameter(help="Print the configuration and the plan; start nothing.", negative="")
+    ] = False,
+    launch: Annotated[Launch, LAUNCH] = Launch(),  # noqa: B008
+    config: Annotated[Config, SETTINGS] = Config(),  # noqa: B008
+) -> None:
+    """Train a GAN on a data set, on the Ray cluster at RAY_ADDRESS or else on this machine.
+
+    The knobs take their values from --preset (or, with --resume, from the run), then from --config, then from their
+    own flags.
+    The defaults shown are those of --preset radford.
+    """
+    if resume := defaults.resumed(resume, launch.runs, launch.name):
+        refuse_changes(records.load(launch.runs, resume).config, config)
+    launch = launch.resolved(config.preset)
+    if dry_run:
+        print(describe(config, launch))
+        return
+    run = train_with_progress(config, launch, resume=bool(resume))
+    where = f" --runs {launch.runs}"
+    say(f"run {run.name} is finished", f"raygan generate {run.name}{where}", f"raygan ui{where}")
 
 
 def describe(config: Config, launch: Launch) -> str:
@@ -41,7 +83,7 @@ def train_with_progress(config: Config, launch: Launch, resume: bool = False) ->
                 console.print(f"training: {news.words}", style="yellow", markup=False, soft_wrap=True)
             advance(news.position, config.images, _words(news.metrics))
 
-        return train(config, launch, resume, show, command=shlex.join(["raygan", *sys.argv[1:]]))
+        return run_training(config, launch, resume, show, command=shlex.join(["raygan", *sys.argv[1:]]))
 
 
 def _words(values: dict[str, float]) -> str:

@@ -7,8 +7,7 @@ from cyclopts import Parameter
 from pydantic import BeforeValidator, Field
 
 from raygan.jobs import defaults
-from raygan.jobs.app import app, say
-from raygan.jobs.commands.runs import KNOBS, PLACE
+from raygan.jobs.app import LAUNCH, SETTINGS, app, say
 from raygan.pipeline.config import Config, Launch
 from raygan.pipeline.tuning import search as searches
 from raygan.pipeline.tuning.search import Options
@@ -43,8 +42,8 @@ def tune(
     config_file: Annotated[Path | None, Parameter(name="--config", help="File of what all trials share.")] = None,
     dry_run: Annotated[bool, Parameter(help="Print the plan; start nothing.", negative="")] = False,
     options: Annotated[Options, Parameter(name="*", group="How it searches", negative="")] = Options(),  # noqa: B008
-    launch: Annotated[TrialLaunch, PLACE] = TrialLaunch(),  # noqa: B008
-    config: Annotated[Config, KNOBS] = Config(),  # noqa: B008
+    launch: Annotated[TrialLaunch, LAUNCH] = TrialLaunch(),  # noqa: B008
+    config: Annotated[Config, SETTINGS] = Config(),  # noqa: B008
 ) -> None:
     """Search learning rates, balance or any other setting of `raygan train`: many trials side by side on the cluster.
 
