@@ -12,12 +12,14 @@ from raygan.jobs.commands.cluster import doctor, jobs, submit  # noqa: F401  (im
 from raygan.jobs.commands.data import data, shard, shards  # noqa: F401
 from raygan.jobs.commands.runs import evaluate, flush, generate, ui  # noqa: F401
 from raygan.jobs.commands.training import demo, train, tune  # noqa: F401
+from raygan.jobs.ui.flags import as_flags
 from raygan.jobs.ui.progress import console
 from raygan.sharding.errors import RunError, UserError
 
 
 def fail(status: int, message: str) -> NoReturn:
-    console.print(f"raygan: {message}", style="red", markup=False, soft_wrap=True)
+    """Prints what is wrong in one red line, with settings named as flags, and exits with this status."""
+    console.print(f"raygan: {as_flags(message)}", style="red", markup=False, soft_wrap=True)
     sys.exit(status)
 
 

@@ -5,6 +5,8 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel
 
+from raygan.jobs.ui.flags import as_flags
+
 
 class Asked(NamedTuple):
     """What the cluster shall be fit for."""
@@ -62,7 +64,7 @@ class Finding(BaseModel):
 def judged(check: str, problems: Sequence[str], fine: str, remedy: str) -> Finding:
     """Failed with its remedy if there are problems, else ok."""
     if problems:
-        return Finding(check=check, status="failed", found="; ".join(problems), remedy=remedy)
+        return Finding(check=check, status="failed", found=as_flags("; ".join(problems)), remedy=remedy)
     return Finding(check=check, status="ok", found=fine)
 
 

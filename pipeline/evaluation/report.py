@@ -76,7 +76,9 @@ class Report(BaseModel):
         try:
             return cls.model_validate_json(Path(path).read_bytes())
         except (OSError, ValidationError) as error:
-            raise UserError(f"{path}: no report of `raygan evaluate` there; give the JSON file it wrote") from error
+            raise UserError(
+                f"{path}: no report of an evaluation there; give the JSON file that `raygan evaluate` wrote"
+            ) from error
 
 
 def judge(
@@ -103,7 +105,7 @@ def judge(
     initialised, every rank calls this and gets the same report.
     """
     if resamples == 1 or resamples < 0:
-        raise UserError(f"--resamples {resamples}: an interval needs at least 2 resamples; 0 leaves intervals out")
+        raise UserError(f"`resamples` {resamples}: an interval needs at least 2 resamples; 0 leaves intervals out")
     if callable(candidate):
         generate, count = candidate, count or COUNT
     else:

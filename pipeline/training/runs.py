@@ -63,7 +63,7 @@ class Run(BaseModel):
             words = f"its newest checkpoint is {kept[0]}" if kept else "it has no checkpoint yet"
         except OSError as e:
             words = f"its checkpoints are out of reach in {self.folder} ({e})"
-        return f"{words}; continue it with: raygan train --resume {self.name} --runs {self.launch.runs}"
+        return f"{words}; continue it with: raygan train `resume` {self.name} `runs` {self.launch.runs}"
 
 
 def checkpoint_name(position: int) -> str:

@@ -49,7 +49,7 @@ def test_a_run_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path)
 
 def test_the_newest_whole_checkpoint_is_taken(tmp_path: Path) -> None:
     record(tmp_path, "a")
-    with pytest.raises(UserError, match="a: it has no checkpoint yet; continue it with: raygan train --resume a"):
+    with pytest.raises(UserError, match="a: it has no checkpoint yet; continue it with: raygan train `resume` a"):
         runs.find_checkpoint(tmp_path, "a")
     checkpointed(tmp_path, "a", 900)
     newest = checkpointed(tmp_path, "a", 12_000)
@@ -63,7 +63,7 @@ def test_how_to_go_on_is_said_even_if_the_checkpoints_are_out_of_reach(tmp_path:
     launch = Launch(name="a" * 300, runs=tmp_path)  # longer than a file system takes
     run = Run(config=smoke(), launch=launch, data="d1", tracking="sqlite:///x.db", run_id="abc")
     assert "its checkpoints are out of reach" in run.what_remains()
-    assert "continue it with: raygan train --resume a" in run.what_remains()
+    assert "continue it with: raygan train `resume` a" in run.what_remains()
 
 
 def test_the_best_checkpoint_is_the_one_with_the_lowest_score(tmp_path: Path) -> None:
