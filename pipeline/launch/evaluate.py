@@ -1,4 +1,4 @@
-"""`raygan evaluate`: scores of a run's generator, or of images that any other program made, by one process or many."""
+"""Scores of a run's generator, or of images that any other program made, by one process or by Ray Train workers."""
 
 import secrets
 from collections.abc import Callable
@@ -7,8 +7,6 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from raygan.jobs.cluster.connect import cluster
-from raygan.jobs.ui.progress import progress
 from raygan.pipeline.evaluation.extractors.extractor import anywhere
 from raygan.pipeline.evaluation.ranks import OthersFailedError
 from raygan.pipeline.evaluation.report import Report, judge
@@ -19,17 +17,18 @@ from raygan.pipeline.training.header import HEADER, Weights
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.storage.folder import Folder
 
-IMAGES_DRAWN = 5_000
+IMAGES_GENERATED = 5_000
+Progress = Callable[[int, int], None]  # images done so far, images in total
 GENERATORS: dict[Weights, str] = {"average": "ema", "last": "last"}  # as identities call them
 
 
-class Question(BaseModel):
-    """What is judged, and how: understood by a worker on any node, so all paths are absolute."""
+class EvaluationRequest(BaseModel):
+    """What is scored, and how. A worker on any node understands it, so all paths are absolute."""
 
     model_config = ConfigDict(frozen=True)
 
-    source: str  # the folder of a checkpoint if `drawn`, else a folder of images or an .npy file
-    drawn: bool
+    source: str  # the folder of a checkpoint if `generated`, else a folder of images or an .npy file
+    generated: bool
     real: str
     split: str
     extractor: str
@@ -39,7 +38,7 @@ class Question(BaseModel):
     weights: Weights
 
     @classmethod
-    def about(
+    def resolve(
         cls,
         source: str,
         real: str | None,
@@ -51,20 +50,27 @@ class Question(BaseModel):
         runs: str,
         which: records.Which = "best",
         weights: Weights = "average",
-    ) -> "Question":
-        """`source`: a run's name, a checkpoint's folder, a folder of images or an .npy file. Raises UserError."""
+    ) -> "EvaluationRequest":
+        """The request with its checkpoint found, its paths made absolute and its defaults filled in.
+
+        source: a run's name, a checkpoint's folder, a folder of images or an .npy file. real: a data set, a folder of
+        images or an .npy file; None means the run's own data set. count: of generated images, IMAGES_GENERATED if None;
+        of given images, all if None. runs: the folder of all runs. Raises UserError if something is not there.
+        """
         path = Path(source)
-        drawn = path.suffix != ".npy" and not (path.is_dir() and not (path / HEADER).exists())
-        if drawn:
+        generated = path.suffix != ".npy" and not (path.is_dir() and not (path / HEADER).exists())
+        if generated:
             checkpoint = records.find_checkpoint(runs, source, which)
-            source, count = str(checkpoint), count or IMAGES_DRAWN
+            source, count = str(checkpoint), count or IMAGES_GENERATED
             real = real or records.load(runs, checkpoint.parent.name).launch.shards
         if real is None:
-            raise UserError(f"--real: {source} holds images; what are they compared with? Give a data set or a folder")
+            raise UserError(
+                f"`real`: {source} holds images; name the data set or the folder of images to compare them with"
+            )
         return cls(
-            source=_anywhere(source),
-            drawn=drawn,
-            real=_anywhere(real),
+            source=_absolute(source),
+            generated=generated,
+            real=_absolute(real),
             split=split,
             extractor=anywhere(extractor),
             metrics=metrics,
@@ -73,11 +79,14 @@ class Question(BaseModel):
             weights=weights,
         )
 
-    def answer(self, device: torch.device, told: Callable[[int, int], None] = lambda drawn, count: None) -> Report:
-        """The report. Where torch.distributed is initialised every rank calls this, and they share the work."""
-        faces = load_faces(self.source, device, weights=self.weights) if self.drawn else None
+    def evaluate(self, device: torch.device, progress: Progress = lambda done, total: None) -> Report:
+        """The report. Where torch.distributed is initialised every rank calls this, and they share the work.
+
+        progress: is told how many images this process has seen, and how many there are. Raises UserError and RunError.
+        """
+        sampler = load_faces(self.source, device, weights=self.weights) if self.generated else None
         return judge(
-            self.source if faces is None else lambda first, n: faces.draw(first, n, Purpose.EVALUATION),
+            self.source if sampler is None else lambda first, n: sampler.draw(first, n, Purpose.EVALUATION),
             self.real,
             self.split,
             extractor=self.extractor,
@@ -85,62 +94,52 @@ class Question(BaseModel):
             count=self.count,
             resamples=self.resamples,
             device=str(device),
-            generator=GENERATORS[self.weights] if self.drawn else None,
-            progress=told,
+            generator=GENERATORS[self.weights] if self.generated else None,
+            progress=progress,
         )
 
 
-def _anywhere(location: str) -> str:
-    """A path made absolute: workers run in another directory. A URL stays as it is."""
-    folder = Folder(location)
-    return str(folder.local or folder)
-
-
-def evaluate(question: Question, device: str, workers: int | None, runs: str) -> Report:
-    """The report, by this process (`workers` None) or by so many Ray workers with a core or a GPU each.
+def evaluate_on_workers(request: EvaluationRequest, workers: int, device: str, runs: str) -> Report:
+    """The report, by Ray Train workers with a core (device "cpu") or a GPU ("cuda") each. Ray must be connected.
 
     `runs` is a folder that all nodes share: Ray Train writes there while it works. Raises UserError and RunError.
     """
-    if workers:
-        return _answer_of_workers(question, workers, device, runs)
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch finds no GPU on this machine; leave it out")
-    with progress("evaluating") as advance:
-        return question.answer(torch.device(device), lambda drawn, count: advance(drawn, count, ""))
+    import ray.train
+    from ray.train.torch import TorchTrainer
+
+    storage, name = _absolute(runs), f".evaluation-{secrets.token_hex(4)}"
+    trainer = TorchTrainer(
+        _worker_loop,
+        train_loop_config={"request": request.model_dump_json()},
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=workers, use_gpu=device == "cuda", resources_per_worker={"CPU": 1.0}
+        ),
+        run_config=ray.train.RunConfig(name=name, storage_path=storage),
+    )
+    try:
+        return Report.model_validate_json(trainer.fit().return_value)
+    except ray.train.TrainingFailedError as e:
+        raise cause(e) from e
+    finally:
+        (Folder(storage) / name).remove_all()
 
 
-def _answer_of_workers(question: Question, workers: int, device: str, runs: str) -> Report:
-    with cluster(cpus=workers, gpus=workers if device == "cuda" else 0):
-        import ray.train
-        from ray.train.torch import TorchTrainer
-
-        storage, name = _anywhere(runs), f".evaluation-{secrets.token_hex(4)}"
-        trainer = TorchTrainer(
-            _ray_worker,
-            train_loop_config={"question": question.model_dump_json()},
-            scaling_config=ray.train.ScalingConfig(
-                num_workers=workers, use_gpu=device == "cuda", resources_per_worker={"CPU": 1.0}
-            ),
-            run_config=ray.train.RunConfig(name=name, storage_path=storage),
-        )
-        try:
-            return Report.model_validate_json(trainer.fit().return_value)
-        except ray.train.TrainingFailedError as e:
-            raise cause(e) from e
-        finally:
-            (Folder(storage) / name).remove_all()
-
-
-def _ray_worker(job: dict[str, str]) -> str:
+def _worker_loop(config: dict[str, str]) -> str:
     from ray.train.torch import get_device
 
     torch.set_num_threads(1)
-    return Question.model_validate_json(job["question"]).answer(get_device()).model_dump_json()
+    return EvaluationRequest.model_validate_json(config["request"]).evaluate(get_device()).model_dump_json()
 
 
-def cause(error: Exception) -> Exception:
-    """What went wrong on the worker where it did."""
+def cause(error: Exception) -> UserError | RunError:
+    """The error of the worker that failed first, rather than those of the workers that waited for it."""
     failures = getattr(error, "worker_failures", None) or {0: getattr(error, "controller_failure", error)}
     causes = [getattr(failure, "cause", failure) for _, failure in sorted(failures.items())]
     cause = next((one for one in causes if not isinstance(one, OthersFailedError)), causes[0])
     return cause if isinstance(cause, UserError | RunError) else RunError(f"the evaluation failed: {cause!r}")
+
+
+def _absolute(location: str) -> str:
+    """A path made absolute: workers run in another directory. A URL stays as it is."""
+    folder = Folder(location)
+    return str(folder.local or folder)

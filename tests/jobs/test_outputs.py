@@ -3,7 +3,6 @@
 import shutil
 import socket
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,12 +11,9 @@ from PIL import Image
 from raygan.jobs.cli import main
 from raygan.pipeline.config import smoke
 from raygan.pipeline.distributed import DistributedContext
-from raygan.pipeline.evaluation.ranks import OthersFailedError
 from raygan.pipeline.evaluation.report import Report
-from raygan.pipeline.launch.evaluate import cause
 from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
 from raygan.pipeline.training import checkpoint
-from raygan.sharding.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -89,21 +85,20 @@ def test_workers_find_the_report_that_one_process_finds(
     assert not list((tmp_path / "runs").glob(".*"))
 
 
-def test_what_went_wrong_on_one_worker_is_told_and_not_that_the_others_could_not_go_on() -> None:
-    class FailedError(Exception):
-        worker_failures: ClassVar = {0: OthersFailedError("1 of 2"), 1: UserError("b.png: not a readable image")}
-
-    assert str(cause(FailedError())) == "b.png: not a readable image"
-    del FailedError.worker_failures[1]
-    assert str(cause(FailedError())) == "1 of 2"
-    assert str(cause(ValueError("no memory"))) == "the evaluation failed: ValueError('no memory')"
-
-
 def test_evaluate_asks_what_images_are_compared_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["evaluate", str(tmp_path / "faces.npy")])
     assert end.value.code == 2
     assert "--real: " in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    trained: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["evaluate", str(trained), "--real", str(shards), "--json", str(tmp_path / "nowhere" / "report.json")])
+    assert end.value.code == 2
+    assert "nowhere; make it first" in capsys.readouterr().err
 
 
 def test_verify_finds_a_flipped_byte_and_names_the_shard(
