@@ -26,10 +26,11 @@ import torch
 from numpy.typing import NDArray
 
 from raygan.pipeline.data.reader import Reader, sequential
-from raygan.sharding.convert import ShardingOptions, convert
+from raygan.sharding.convert import convert
 from raygan.sharding.format.images import encode
 from raygan.sharding.format.manifest import Manifest
 from raygan.sharding.hashing import permutation
+from raygan.sharding.options import ShardingOptions
 from raygan.sharding.synthetic import synthesize
 
 Bytes = NDArray[np.uint8]

@@ -24,7 +24,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from raygan.sharding.convert import ShardingOptions, convert
+from raygan.sharding.convert import convert
+from raygan.sharding.options import ShardingOptions
 from raygan.sharding.synthetic import synthesize
 from tests.cluster.nodes import BIN, Cluster
 

@@ -139,7 +139,8 @@ def pace(arguments: argparse.Namespace, what: str, processes: int, images: int) 
 
 
 def drawn(folder: Path) -> str:
-    from raygan.sharding.convert import ShardingOptions, convert
+    from raygan.sharding.convert import convert
+    from raygan.sharding.options import ShardingOptions
     from raygan.sharding.synthetic import synthesize
 
     synthesize(folder / "faces", 1000)

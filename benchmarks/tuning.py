@@ -226,7 +226,8 @@ def overhead(plan: Plan) -> tuple[float, float]:
 
 
 def drawn(folder: Path) -> str:
-    from raygan.sharding.convert import ShardingOptions, convert
+    from raygan.sharding.convert import convert
+    from raygan.sharding.options import ShardingOptions
     from raygan.sharding.synthetic import synthesize
 
     say("drawing faces")

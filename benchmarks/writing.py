@@ -28,10 +28,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 from PIL import Image
 
-from raygan.sharding.convert import ShardingOptions, convert
+from raygan.sharding.convert import convert
 from raygan.sharding.format.images import decode
 from raygan.sharding.format.manifest import SPLITS
 from raygan.sharding.journal import Journal
+from raygan.sharding.options import ShardingOptions
 from raygan.sharding.plan import plan
 from raygan.sharding.sources.celeba import open_source
 from raygan.sharding.sources.source import Source

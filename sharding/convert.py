@@ -4,14 +4,13 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, Literal, NamedTuple
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any, NamedTuple
 
 from raygan.sharding.errors import RunError, UserError
-from raygan.sharding.format.manifest import SPLITS, Crop, Encoding, Manifest, Resize, ShardEntry
+from raygan.sharding.format.manifest import SPLITS, Manifest, ShardEntry
 from raygan.sharding.format.shard import sha256
 from raygan.sharding.journal import Journal, Reject, Written
+from raygan.sharding.options import ShardingOptions
 from raygan.sharding.plan import PlannedShard, limited, plan
 from raygan.sharding.sources.celeba import open_source
 from raygan.sharding.sources.source import Source
@@ -20,41 +19,6 @@ from raygan.sharding.storage.lock import LEASE, Lock, locked
 from raygan.sharding.writer import write_shard
 
 Progress = Callable[[int, int, str], None]
-
-
-class ShardingOptions(BaseModel):
-    """How a source becomes shards."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    size: int = Field(default=64, ge=32, le=256, description="height and width of the stored images in pixels")
-    crop: Crop = Field(
-        default=178, description="side of the centre crop in source pixels, or none for the whole image squeezed"
-    )
-    resize: Resize = Field(default="bicubic", description="antialiased filter")
-    upscale: bool = Field(
-        default=False, description="take images smaller than the crop, enlarged, instead of rejecting them"
-    )
-    encoding: Encoding = Field(default="npy", description="how an image is stored; npy reads fastest, jpg is smallest")
-    samples_per_shard: int = Field(default=1024, ge=1, description="images per shard, at most")
-    lanes: int = Field(
-        default=1, ge=1, description="equal stretches of a split, each read by some of the nodes only (object stores)"
-    )
-    split: Literal["all", "train", "valid", "test"] = Field(default="all", description="the split to convert")
-    limit: int | None = Field(
-        default=None, ge=1, description="convert at most this many images, taken from the splits in proportion"
-    )
-    seed: int = Field(
-        default=0, ge=0, description="seed of the write order, and of the splits where none are published"
-    )
-    held_out: float = Field(
-        default=0.1, ge=0, le=0.4, description="fraction for valid, and for test, where none are published"
-    )
-    max_rejects: int = Field(default=0, ge=0, description="unusable images to leave out before giving up")
-
-    def identity(self) -> dict[str, Any]:
-        """The options that the bytes of the shards depend on."""
-        return self.model_dump(mode="json", exclude={"max_rejects"})
 
 
 class Conversion(NamedTuple):

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +12,12 @@ from raygan.sharding.format.manifest import ShardEntry
 from raygan.sharding.format.shard import moments, sha256
 from raygan.sharding.format.tar import BLOCK, END, MODE, OWNER, Bytes, padded
 from raygan.sharding.journal import Journal, Reject, Written
+from raygan.sharding.options import ShardingOptions
 from raygan.sharding.plan import PlannedShard, rows_of
 from raygan.sharding.sources.source import Source
 
-if TYPE_CHECKING:
-    from raygan.sharding.convert import ShardingOptions
 
-
-def write_shard(source: Source, journal: Journal, options: "ShardingOptions", shard: PlannedShard) -> Written:
+def write_shard(source: Source, journal: Journal, options: ShardingOptions, shard: PlannedShard) -> Written:
     """Writes a planned shard and its record. Raises OSError if the source cannot be read or OUT not be written."""
     rows = source.starts[shard.split] + rows_of(shard, options.seed, source.block)
     write = _write_strided if options.encoding == "npy" else _write_encoded
@@ -31,7 +28,7 @@ def write_shard(source: Source, journal: Journal, options: "ShardingOptions", sh
 
 
 def _write_strided(
-    source: Source, journal: Journal, options: "ShardingOptions", shard: PlannedShard, rows: list[int]
+    source: Source, journal: Journal, options: ShardingOptions, shard: PlannedShard, rows: list[int]
 ) -> tuple[ShardEntry, list[Reject]]:
     width, numbers = source.keys.dtype.itemsize, source.number_counts
     layout = Layout(shard.split, options.size, width, source.attributes, numbers)
@@ -51,7 +48,7 @@ def _write_strided(
 
 
 def _write_encoded(
-    source: Source, journal: Journal, options: "ShardingOptions", shard: PlannedShard, rows: list[int]
+    source: Source, journal: Journal, options: ShardingOptions, shard: PlannedShard, rows: list[int]
 ) -> tuple[ShardEntry, list[Reject]]:
     """Members vary in size: webdataset's own writer lays them out, with fixed times and owners."""
     import webdataset
@@ -81,7 +78,7 @@ def _write_encoded(
 
 
 def _images(
-    source: Source, options: "ShardingOptions", shard: PlannedShard, rows: list[int], rejects: list[Reject]
+    source: Source, options: ShardingOptions, shard: PlannedShard, rows: list[int], rejects: list[Reject]
 ) -> Iterator[tuple[int, Bytes]]:
     """The usable images of these rows; the others are added to `rejects`."""
     for row in rows:
@@ -91,7 +88,7 @@ def _images(
             rejects.append(Reject(source.names[row].decode(), str(error), shard.name))
 
 
-def prepare(data: bytes, options: "ShardingOptions") -> Bytes:
+def prepare(data: bytes, options: ShardingOptions) -> Bytes:
     """Decodes, crops and resizes one picture to uint8 [size, size, 3]. Raises ImageError."""
     image = crop_centre(decode(data), options.crop, options.upscale)
     return resized(image, options.size, options.resize)

@@ -92,7 +92,8 @@ def mlflow_server(mlflow_store: str, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="session")
 def shards(ray_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small data set of drawn faces, 32 pixels: 64 for training, 8 to validate, 8 to test."""
-    from raygan.sharding.convert import ShardingOptions, convert
+    from raygan.sharding.convert import convert
+    from raygan.sharding.options import ShardingOptions
     from raygan.sharding.synthetic import synthesize
 
     root = tmp_path_factory.mktemp("data")

@@ -10,9 +10,9 @@ from PIL import Image
 
 from raygan.pipeline.data.order import Order
 from raygan.pipeline.evaluation.report import judge
-from raygan.sharding.convert import ShardingOptions
 from raygan.sharding.hashing import hashes, key_of
 from raygan.sharding.journal import Journal
+from raygan.sharding.options import ShardingOptions
 from raygan.sharding.plan import limited, plan
 from raygan.sharding.sources.celeba import open_source
 from raygan.sharding.storage.folder import Folder

@@ -11,11 +11,12 @@ import pytest
 import webdataset
 from PIL import Image
 
-from raygan.sharding.convert import Conversion, ShardingOptions, convert
+from raygan.sharding.convert import Conversion, convert
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.format.images import crop_centre, decode, resized
 from raygan.sharding.format.manifest import Manifest
 from raygan.sharding.format.shard import open_shard
+from raygan.sharding.options import ShardingOptions
 from tests.sharding.sources import made as sources
 
 pytestmark = pytest.mark.ray_cluster

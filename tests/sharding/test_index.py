@@ -9,12 +9,13 @@ import pytest
 import webdataset
 from PIL import Image
 
-from raygan.sharding.convert import ShardingOptions, convert
+from raygan.sharding.convert import convert
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.format.images import crop_centre, decode, resized
 from raygan.sharding.format.manifest import Manifest
 from raygan.sharding.format.shard import open_shard
 from raygan.sharding.index import index, write_dali_index
+from raygan.sharding.options import ShardingOptions
 from raygan.sharding.show import contact_sheet, describe
 from raygan.sharding.verify import verify
 from tests.sharding.sources import made as sources

@@ -14,9 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from raygan.sharding.convert import ShardingOptions, convert
+from raygan.sharding.convert import convert
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.journal import FOLDER
+from raygan.sharding.options import ShardingOptions
 from raygan.sharding.storage.folder import Folder
 from raygan.sharding.storage.lock import LEASE, locked
 from tests.sharding.sources import made as sources
@@ -26,7 +27,8 @@ OPTIONS = ShardingOptions(samples_per_shard=6)
 DRIVER = """
 import sys, ray
 ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
-from raygan.sharding.convert import ShardingOptions, convert
+from raygan.sharding.convert import convert
+from raygan.sharding.options import ShardingOptions
 done = convert(sys.argv[2], sys.argv[3], ShardingOptions.model_validate_json(sys.argv[4]), workers=2)
 print(done.written, done.reused)
 """

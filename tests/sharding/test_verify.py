@@ -8,10 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from raygan.sharding.convert import ShardingOptions, convert
+from raygan.sharding.convert import convert
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.format.manifest import Manifest
 from raygan.sharding.format.shard import open_shard
+from raygan.sharding.options import ShardingOptions
 from raygan.sharding.verify import verify
 from tests.sharding.sources import made as sources
 

@@ -9,7 +9,8 @@ from cyclopts import Parameter
 from raygan.jobs.app import app, say
 from raygan.jobs.cluster.connect import cluster
 from raygan.jobs.ui.progress import progress
-from raygan.sharding.convert import Conversion, ShardingOptions, convert
+from raygan.sharding.convert import Conversion, convert
+from raygan.sharding.options import ShardingOptions
 
 
 @app.command

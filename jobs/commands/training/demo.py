@@ -14,8 +14,8 @@ from raygan.jobs.ui.progress import console, progress
 from raygan.pipeline.config import Config, Launch
 from raygan.pipeline.training import runs as records
 from raygan.pipeline.training.header import read_header
-from raygan.sharding.convert import ShardingOptions
 from raygan.sharding.errors import UserError
+from raygan.sharding.options import ShardingOptions
 from raygan.sharding.storage.folder import Folder
 from raygan.sharding.synthetic import synthesize
 

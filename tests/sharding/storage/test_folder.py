@@ -12,9 +12,10 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from raygan.sharding.convert import ShardingOptions, convert
+from raygan.sharding.convert import convert
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.format.manifest import Manifest
+from raygan.sharding.options import ShardingOptions
 from raygan.sharding.show import contact_sheet
 from raygan.sharding.storage.folder import Folder
 from raygan.sharding.verify import verify
