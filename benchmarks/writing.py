@@ -34,7 +34,7 @@ from raygan.sharding.format.manifest import SPLITS
 from raygan.sharding.journal import Journal
 from raygan.sharding.options import ShardingOptions
 from raygan.sharding.plan import plan
-from raygan.sharding.sources.celeba import open_source
+from raygan.sharding.sources.detect import open_source
 from raygan.sharding.sources.source import Source
 from raygan.sharding.storage.folder import Folder
 from raygan.sharding.synthetic import synthesize
@@ -61,10 +61,10 @@ def shardwriter_pil(source: Source, out: Path) -> None:
 
     with webdataset.ShardWriter(str(out / "%06d.tar"), maxcount=OPTIONS.samples_per_shard, verbose=0) as writer:
         for row in range(len(source)):
-            face = source[row]
-            image = Image.open(io.BytesIO(face.bytes)).convert("RGB")
+            image = Image.open(io.BytesIO(source.read(row))).convert("RGB")
             image = image.crop((0, 20, 178, 198)).resize((64, 64), Image.Resampling.BICUBIC)
-            writer.write({"__key__": face.key, "npy": np.asarray(image), "json": _annotation(source, row)})
+            key, annotation = source.keys[row].decode(), _annotation(source, row)
+            writer.write({"__key__": key, "npy": np.asarray(image), "json": annotation})
 
 
 def shardwriter(source: Source, out: Path) -> None:
@@ -189,13 +189,14 @@ def repeated(faces: Source, folder: Path, images: int) -> str:
     """CelebA of `images` images in `folder`: the faces again and again under new numbers."""
     pictures = folder / "img_align_celeba"
     pictures.mkdir(parents=True)
+    splits = np.repeat(range(len(SPLITS)), [faces.totals[split] for split in SPLITS])
     attributes, partition = [str(images), " ".join(faces.attributes)], []
     for number in range(images):
-        face = faces[number % len(faces)]
+        row = number % len(faces)
         name = f"{number + 1:06d}.jpg"
-        (pictures / name).write_bytes(face.bytes)
-        attributes.append(f"{name} " + " ".join(f"{2 * bit - 1:2d}" for bit in face.attributes))
-        partition.append(f"{name} {SPLITS.index(face.split)}")
+        (pictures / name).write_bytes(faces.read(row))
+        attributes.append(f"{name} " + " ".join(f"{2 * bit - 1:2d}" for bit in faces.values[row].tolist()))
+        partition.append(f"{name} {splits[row]}")
     (folder / "list_attr_celeba.txt").write_text("\n".join([*attributes, ""]))
     (folder / "list_eval_partition.txt").write_text("\n".join([*partition, ""]))
     return str(folder)

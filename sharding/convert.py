@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.format.manifest import SPLITS, Manifest, ShardEntry
 from raygan.sharding.format.shard import sha256
-from raygan.sharding.journal import Journal, Reject, Written
+from raygan.sharding.journal import Journal, Written
 from raygan.sharding.options import ShardingOptions
 from raygan.sharding.plan import PlannedShard, limited, plan
-from raygan.sharding.sources.celeba import open_source
-from raygan.sharding.sources.source import Source
+from raygan.sharding.sources.detect import open_source
+from raygan.sharding.sources.source import Reject, Source
 from raygan.sharding.storage.folder import Folder
 from raygan.sharding.storage.lock import LEASE, Lock, locked
 from raygan.sharding.writer import write_shard

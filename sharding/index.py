@@ -8,7 +8,7 @@ from typing import NamedTuple
 from raygan.sharding.errors import UserError
 from raygan.sharding.format.manifest import NAME, Crop, Encoding, Manifest, ShardEntry, Split
 from raygan.sharding.format.shard import sha256
-from raygan.sharding.sources.annotations import PICTURES
+from raygan.sharding.sources.pictures import SUFFIXES
 from raygan.sharding.storage.folder import Folder
 
 Progress = Callable[[int, int, str], None]
@@ -75,7 +75,7 @@ def _entry(folder: Folder, name: str) -> tuple[ShardEntry, set[str]]:
     where = f"{folder}/{name}"
     pictures: dict[str, Member] = {}
     for member in members(folder, name):
-        if f".{member.extension.lower()}" not in PICTURES or member.extension.lower() not in _ENCODINGS:
+        if f".{member.extension.lower()}" not in SUFFIXES or member.extension.lower() not in _ENCODINGS:
             continue
         if member.key in pictures:
             raise UserError(f"{where}: {member.key} has more than one picture; keep one of them")

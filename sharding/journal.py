@@ -2,26 +2,18 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from raygan.sharding.errors import UserError
 from raygan.sharding.format.manifest import NAME, Manifest, ShardEntry
 from raygan.sharding.plan import PlannedShard
+from raygan.sharding.sources.source import Reject
 from raygan.sharding.storage.folder import Folder
 
 FOLDER = ".conversion"  # in OUT until the manifest is there
 _PLAN = "plan.json"
 REJECTS = "rejects.jsonl"
-
-
-class Reject(NamedTuple):
-    """An image that cannot be used, and why."""
-
-    file: str
-    reason: str
-    shard: str = ""  # the shard that it would be in; none where the annotations already rule it out
 
 
 class Written(BaseModel):

@@ -11,10 +11,10 @@ from raygan.sharding.format.layout import Annotation, Layout
 from raygan.sharding.format.manifest import ShardEntry
 from raygan.sharding.format.shard import moments, sha256
 from raygan.sharding.format.tar import BLOCK, END, MODE, OWNER, Bytes, padded
-from raygan.sharding.journal import Journal, Reject, Written
+from raygan.sharding.journal import Journal, Written
 from raygan.sharding.options import ShardingOptions
 from raygan.sharding.plan import PlannedShard, rows_of
-from raygan.sharding.sources.source import Source
+from raygan.sharding.sources.source import Reject, Source
 
 
 def write_shard(source: Source, journal: Journal, options: ShardingOptions, shard: PlannedShard) -> Written:

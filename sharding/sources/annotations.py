@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Generic, NamedTuple, TypeVar
 
 from raygan.sharding.errors import UserError
+from raygan.sharding.sources.pictures import SUFFIXES
 
 T = TypeVar("T")
 
@@ -81,8 +82,5 @@ def _lines(data: bytes) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def _is_header(cells: list[bytes]) -> bool:
-    """Whether a line is no image's: the first cell has no suffix of a picture."""
-    return PurePosixPath(cells[0].decode("ascii", "replace")).suffix.lower() not in PICTURES
-
-
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+    """Whether a line is not an image's row: its first cell has no suffix of a picture."""
+    return PurePosixPath(cells[0].decode("ascii", "replace")).suffix.lower() not in SUFFIXES

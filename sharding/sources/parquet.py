@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raygan.sharding.errors import UserError
-from raygan.sharding.journal import Reject
-from raygan.sharding.sources.source import Source, assemble, random_splits
+from raygan.sharding.sources.pictures import stem_of
+from raygan.sharding.sources.source import Reject, Source, assemble, random_splits
 from raygan.sharding.storage.folder import Folder
 
-PLACES = ("", "data", "default")
+FOLDERS = ("", "data", "default")
 IDENTITIES = ("celeb_id", "identity")
 _PREFIXES = {"train": 0, "val": 1, "test": 2}
 
@@ -24,6 +24,7 @@ class ParquetPictures:
         self.folder, self.column = folder, column
 
     def read(self, name: str) -> bytes:
+        """The encoded bytes of one picture; none where the value is null. Raises OSError."""
         file, group, row = name.split("#")
         value = _pictures(self.folder, file, int(group), self.column)[int(row)].as_py()
         picture = value["bytes"] if isinstance(value, dict) else value
@@ -47,11 +48,13 @@ def _open(folder: Folder, file: str) -> Any:
         raise UserError(f"{folder}/{file}: not a whole parquet file ({error}); fetch it again") from error
 
 
-def parquet_files(folder: Folder) -> list[tuple[Folder, str]]:
-    """The parquet files of a folder or of its folder `data`, by name."""
-    for place in PLACES:
-        where = folder / place if place else folder
-        found = [(where, name) for name in where.list()[0] if name.endswith(".parquet")]
+def parquet_files(location: Folder) -> list[tuple[Folder, str]]:
+    """The parquet file at `location`, or those of the folder there or of its folder `data`, by name."""
+    if location.is_file():
+        return [(location.parent, location.name)] if location.name.endswith(".parquet") else []
+    for path in FOLDERS:
+        folder = location / path if path else location
+        found = [(folder, name) for name in folder.list()[0] if name.endswith(".parquet")]
         if found:
             return found
     return []
@@ -140,7 +143,7 @@ def _stems(table: Any, picture: str, names: Sequence[str]) -> list[str]:
         else []
     )
     if paths and all(paths):
-        return [str(path).rpartition("/")[2].rpartition(".")[0] for path in paths]
+        return [stem_of(str(path)) for path in paths]
     return list(names)
 
 

@@ -1,4 +1,4 @@
-"""Where the bytes of the pictures lie: in a folder, or in a zip that is read in place."""
+"""Reads the bytes of pictures that are files: in a folder, or in a zip that is read in place."""
 
 import functools
 import zipfile
@@ -7,32 +7,42 @@ from typing import Protocol
 
 from raygan.sharding.errors import UserError
 from raygan.sharding.format.images import ImageError
-from raygan.sharding.sources.annotations import PICTURES
 from raygan.sharding.storage.folder import Folder
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})  # of pictures, in lower case
 
 
 class Pictures(Protocol):
     """Pictures by name; picklable, so that every worker reads for itself."""
 
     def read(self, name: str) -> bytes:
-        """The bytes of one picture. Raises OSError."""
+        """The encoded bytes of one picture. Raises OSError, and ImageError where they are known to be damaged."""
 
 
 class ListedPictures(Pictures, Protocol):
     """Pictures that are files, and so can be listed."""
 
+    kind: str  # what holds them, in one word
+
     def sizes(self) -> dict[str, int]:
-        """The bytes of every picture by name, sorted."""
+        """The bytes of every picture by name, sorted by name. Raises OSError, and UserError for a damaged archive."""
 
 
 def is_picture(name: str) -> bool:
     """Whether a file name ends as a picture's does; what an archiver leaves behind (._x, __MACOSX) does not count."""
     suffix = "." + name.rpartition(".")[2].lower()
-    return suffix in PICTURES and not name.rpartition("/")[2].startswith("._")
+    return suffix in SUFFIXES and not name.rpartition("/")[2].startswith("._")
+
+
+def stem_of(name: str) -> str:
+    """The file name without its folder and its suffix."""
+    return name.rpartition("/")[2].rpartition(".")[0]
 
 
 class FolderPictures:
-    """The pictures in a folder, and with `deep` those in the folders under it."""
+    """The pictures in a folder, and with `deep` those in the folders below it that are not hidden."""
+
+    kind = "folder"
 
     def __init__(self, folder: Folder, deep: bool = False) -> None:
         self.folder, self.deep = folder, deep
@@ -56,7 +66,9 @@ class FolderPictures:
 
 
 class ZipPictures:
-    """The pictures in a zip, read where they lie: nothing is unpacked."""
+    """The pictures in a zip, which is read in place: nothing is unpacked."""
+
+    kind = "zip"
 
     def __init__(self, folder: Folder, name: str) -> None:
         self.folder, self.name = folder, name

@@ -13,17 +13,15 @@ from raygan.sharding.errors import UserError
 from raygan.sharding.format.layout import NUMBER_WIDTH
 from raygan.sharding.format.manifest import SPLITS
 from raygan.sharding.hashing import hashes, key_of
-from raygan.sharding.journal import Reject
 from raygan.sharding.sources.pictures import Pictures
 
 
-class Face(NamedTuple):
-    """One image of the source: its key, its encoded bytes, its attributes (0 or 1), its split."""
+class Reject(NamedTuple):
+    """An image that cannot be used, and why."""
 
-    key: str
-    bytes: bytes
-    attributes: tuple[int, ...]
-    split: str
+    file: str
+    reason: str
+    shard: str = ""  # the shard that it would be in; empty where the annotations already rule it out
 
 
 @dataclass(frozen=True)
@@ -50,12 +48,6 @@ class Source:
 
     def __len__(self) -> int:
         return len(self.keys)
-
-    def __getitem__(self, row: int) -> Face:
-        if not 0 <= row < len(self):
-            raise IndexError(row)
-        split = next(name for name in reversed(SPLITS) if self.totals[name] and self.starts[name] <= row)
-        return Face(self.keys[row].decode(), self.read(row), tuple(self.values[row].tolist()), split)
 
     @property
     def number_counts(self) -> tuple[tuple[str, int], ...]:

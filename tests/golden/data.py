@@ -14,7 +14,7 @@ from raygan.sharding.hashing import hashes, key_of
 from raygan.sharding.journal import Journal
 from raygan.sharding.options import ShardingOptions
 from raygan.sharding.plan import limited, plan
-from raygan.sharding.sources.celeba import open_source
+from raygan.sharding.sources.detect import open_source
 from raygan.sharding.storage.folder import Folder
 from raygan.sharding.writer import write_shard
 from tests.pipeline.small_datasets import write_dataset
