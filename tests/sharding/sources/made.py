@@ -5,11 +5,17 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
+from raygan.sharding.format.manifest import SPLITS
+from raygan.sharding.sources.source import Source
+
 ATTRIBUTES = ("5_o_Clock_Shadow", "Bald", "Male", "Smiling", "Young")
+COUNT = 20  # images of a source that check_faces takes
 CODES = {"train": 0, "valid": 1, "test": 2}
 
 
@@ -99,3 +105,32 @@ def plain(folder: Path, count: int) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         (place / f"{number:05d}.png").write_bytes(png(number, 192, 192))
     return folder
+
+
+def parquet(folder: Path, count: int, rows_per_group: int = 4) -> Path:
+    """A Hugging Face style export: one file for each split, pictures as bytes and path, attributes as booleans."""
+    (folder / "data").mkdir(parents=True)
+    for split in SPLITS:
+        numbers = [n for n in range(1, count + 1) if split_of(n) == split]
+        columns: dict[str, object] = {
+            "image": [{"bytes": jpeg(n), "path": f"{n:06d}.jpg"} for n in numbers],
+            "celeb_id": [identity(n) for n in numbers],
+        }
+        for place, name in enumerate(ATTRIBUTES):
+            columns[name] = [bool(bits(n)[place]) for n in numbers]
+        name = f"{split}-00000-of-00001.parquet"
+        pyarrow.parquet.write_table(pyarrow.table(columns), folder / "data" / name, row_group_size=rows_per_group)
+    return folder
+
+
+def check_faces(source: Source, identities: bool = True) -> None:
+    """All of the faces 1 to COUNT, each with its split, bytes, attributes and identity."""
+    numbers = [int(key) for key in source.keys.tolist()]
+    assert sorted(numbers) == list(range(1, COUNT + 1))
+    assert [split_of(n) for n in numbers] == [split for split in SPLITS for _ in range(source.totals[split])]
+    assert source.attributes == ATTRIBUTES
+    assert source.values.tolist() == [bits(n) for n in numbers]
+    assert [source.read(row) for row in range(len(source))] == [jpeg(n) for n in numbers]
+    if identities:
+        assert source.numbers["identity"].tolist() == [[identity(n)] for n in numbers]
+    assert source.rejects == ()
