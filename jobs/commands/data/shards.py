@@ -8,7 +8,6 @@ from cyclopts import App, Parameter
 from raygan.jobs.app import Split, app, say
 from raygan.jobs.ui.progress import console, progress
 from raygan.sharding.errors import RunError
-from raygan.sharding.options import ShardingOptions
 
 shards = App(name="shards", help="Look at a data set, check it, or index tars made elsewhere.")
 app.command(shards)
