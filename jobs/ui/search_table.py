@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
+from raygan.jobs.ui.flags import as_flags
 from raygan.jobs.ui.progress import LOG_SECONDS, console
 from raygan.pipeline.tuning.coordinator import Coordinator, TrialStatus
 from raygan.pipeline.tuning.space import short
@@ -27,7 +28,7 @@ def shown() -> Iterator[Show]:
     def say_new(conductor: Coordinator) -> None:
         nonlocal said
         for text in conductor.words[said:]:
-            console.print(text, style="yellow", markup=False, soft_wrap=not console.is_terminal)
+            console.print(as_flags(text), style="yellow", markup=False, soft_wrap=not console.is_terminal)
         said = len(conductor.words)
 
     if not console.is_terminal:

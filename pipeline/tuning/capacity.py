@@ -27,9 +27,9 @@ def room(search: Search, nodes: Sequence[Mapping[str, float]]) -> Capacity:
     held = ", ".join(f"{sum(node.get(kind, 0) for node in nodes):g} {kind}s" for kind in ("CPU", "GPU"))
     fits = f"the cluster has {held} on {len(nodes)} node(s): room for {places} worker(s) of {each}"
     if places < workers:
-        raise UserError(f"--workers-per-trial {workers}: a trial does not fit: {fits}; ask for fewer or add nodes")
+        raise UserError(f"`workers_per_trial` {workers}: a trial does not fit: {fits}; ask for fewer or add nodes")
     asked = search.options.concurrent
     if asked and asked > places // workers:
-        raise UserError(f"--concurrent {asked}: {fits}, which is {places // workers} trial(s) at once; ask for fewer")
+        raise UserError(f"`concurrent` {asked}: {fits}, which is {places // workers} trial(s) at once; ask for fewer")
     trials = min(asked or places // workers, search.count)
     return Capacity(trials, f"{fits}; {trials} trial(s) at once, each with {workers}")

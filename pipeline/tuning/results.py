@@ -34,7 +34,7 @@ def write(search: Search, ledger: Study, finals: Study | None) -> SearchResults:
     entries = ledger.entries()
     rows = ranking.rank(entries, finals.entries() if finals else [])
     if not rows or rows[0].state != "finished":
-        raise RunError(f"search {search.name}: no trial reached its end ({_reasons(entries)}); widen --vary")
+        raise RunError(f"search {search.name}: no trial reached its end ({_reasons(entries)}); widen `vary`")
     front = ranking.front(rows)
     at, importance = importances(entries, axes(search.space, search.config))
 
@@ -55,7 +55,7 @@ def write(search: Search, ledger: Study, finals: Study | None) -> SearchResults:
 
 
 def as_file(search: Search, row: Row) -> str:
-    """A trial's configuration as `raygan train --config` takes it, in YAML."""
+    """A trial's configuration as YAML, which `raygan train` takes as its configuration file."""
     config: Config = overlay(search.config, row.values)
     spread = "" if row.spread is None else f", {row.spread:.3g} deviation over {row.seeds} seeds"
     score = "none" if row.score is None else f"{row.score:.6g}"

@@ -32,11 +32,11 @@ class Rungs(NamedTuple):
 class Options(Settings):
     """How a search goes about it."""
 
-    trials: int = Field(16, ge=1, description="Configurations to try; with --search grid, all of the grid.")
+    trials: int = Field(16, ge=1, description="Configurations to try; a grid is tried whole.")
     search: Literal["optuna", "random", "grid"] = Field(
         "optuna", description="Who proposes the next: Optuna's TPE, chance, or a grid."
     )
-    steps: int = Field(3, ge=1, description="Values per range with --search grid.")
+    steps: int = Field(3, ge=1, description="Values per range of a grid.")
     scheduler: Literal["asha", "none"] = Field("asha", description="asha stops trials that fall behind at a rung.")
     first_rung: int | None = Field(None, ge=1, description="Images until the first rung. [default: images / 9]")
     reduction: int = Field(3, ge=2, description="One trial of so many goes on after a rung; the next is as much later.")
@@ -115,14 +115,14 @@ def plan(config: Config, launch: Launch, space: Space, options: Options, data: s
     """A search, checked as far as that is possible without a cluster. Raises UserError."""
     check(space, config, launch)
     if "://" in str(launch.runs):
-        raise UserError(f"--runs {launch.runs}: a search keeps a journal there: give a folder that all nodes share")
+        raise UserError(f"`runs` {launch.runs}: a search keeps a journal there: give a folder that all nodes share")
     if options.cost and (options.search != "optuna" or options.scheduler != "none"):
         raise UserError(
-            "--cost: only Optuna has two objectives, and no trial may be stopped for one of them: "
-            "add --search optuna --scheduler none"
+            "`cost`: only Optuna has two objectives, and no trial may be stopped for one of them: "
+            "set `search` to optuna and `scheduler` to none"
         )
     if not str(launch.workers).isdecimal():
-        raise UserError(f"--workers-per-trial {launch.workers}: a trial has a fixed number of workers")
+        raise UserError(f"`workers_per_trial` {launch.workers}: a trial has a fixed number of workers")
     _of_a_trial(config, options)
     return Search(config=config, launch=launch, space=space, options=options, data=data)
 
@@ -137,7 +137,7 @@ def _of_a_trial(config: Config, options: Options) -> Config:
     batches = -(-config.images // (options.reduction**2 * config.batch))
     every = options.first_rung or batches * config.batch
     if every > config.images:
-        raise UserError(f"--first-rung {every}: a trial ends after {config.images} images; give less")
+        raise UserError(f"`first_rung` {every}: a trial ends after {config.images} images; give less")
     count, final_count = config.evaluation.count, config.evaluation.final_count
     rungs = {"every": every, "growth": options.reduction, "count": min(options.rung_count, count)}
     rungs["final_count"] = final_count or count

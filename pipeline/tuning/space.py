@@ -89,7 +89,7 @@ def _dimension(field: str, given: Any) -> Dimension:
         return Range.model_validate(given) if isinstance(given, Mapping) else Choice(values=tuple(given))
     except (TypeError, ValueError, yaml.YAMLError) as e:
         raise UserError(
-            f"--vary {field}={given}: give a range LOW:HIGH or LOW:HIGH:log, or values with commas between them"
+            f"`vary` {field}={given}: give a range LOW:HIGH or LOW:HIGH:log, or values with commas between them"
         ) from e
 
 
@@ -115,12 +115,12 @@ def _number(value: Any) -> Any:
 def check(space: Space, base: Config, launch: Launch) -> None:
     """Raises UserError for a field that is not there or not to vary, and for values that no trial could train with."""
     if not space:
-        raise UserError("--vary: the search has nothing to vary; name a field, as in --vary balance=0.5:5:log")
+        raise UserError("`vary`: the search has nothing to vary; name a field, as in `vary` balance=0.5:5:log")
     for field, dimension in space.items():
         if field.partition(".")[0] in NOT_VARIED:
-            raise UserError(f"--vary {field}: it is the same in all trials, which could not be compared otherwise")
+            raise UserError(f"`vary` {field}: it is the same in all trials, which could not be compared otherwise")
         if isinstance(dimension, Range) and (dimension.low >= dimension.high or (dimension.log and dimension.low <= 0)):
-            raise UserError(f"--vary {field}={dimension.low:g}:{dimension.high:g}: this range holds no value")
+            raise UserError(f"`vary` {field}={dimension.low:g}:{dimension.high:g}: this range holds no value")
     ends = {
         field: [int(value) if is_whole(base, field) else value for value in dimension.ends()]
         for field, dimension in space.items()
@@ -154,13 +154,13 @@ def overlay(base: Config, values: Mapping[str, Any]) -> Config:
         for group in groups:
             part = part.get(group) if isinstance(part, dict) else None
         if not isinstance(part, dict) or name not in part or isinstance(part[name], dict):
-            raise UserError(f"--vary {field}: there is no such setting (raygan train --help lists them)")
+            raise UserError(f"`vary` {field}: there is no such setting (raygan train --help lists them)")
         part[name] = value
     try:
         return Config.model_validate(content)
     except ValidationError as e:
         said = ", ".join(f"{field}={value}" for field, value in values.items())
-        raise UserError(f"--vary {said}: {e.errors()[0]['msg'].removeprefix('Value error, ')}") from e
+        raise UserError(f"`vary` {said}: {e.errors()[0]['msg'].removeprefix('Value error, ')}") from e
 
 
 def value_of(config: Config, field: str) -> Any:
@@ -168,7 +168,7 @@ def value_of(config: Config, field: str) -> Any:
     value: Any = config
     for name in field.split("."):
         if name not in getattr(type(value), "model_fields", {}):
-            raise UserError(f"--vary {field}: there is no such setting (raygan train --help lists them)")
+            raise UserError(f"`vary` {field}: there is no such setting (raygan train --help lists them)")
         value = getattr(value, name)
     return value
 

@@ -21,7 +21,7 @@ def test_ranges_and_choices_are_read_from_the_command_line_and_from_files_and_wr
 @pytest.mark.parametrize(
     ("field", "values", "complaint"),
     [
-        ("balance", "0.01:5", "--vary balance=0.01: .*greater than or equal to 0.05"),
+        ("balance", "0.01:5", "`vary` balance=0.01: .*greater than or equal to 0.05"),
         ("balance", "5:0.5", "balance=5:0.5: this range holds no value"),
         ("balance", "0:5:log", "this range holds no value"),
         ("balance", "a:b", "give a range LOW:HIGH"),
@@ -56,7 +56,7 @@ def test_what_is_known_to_work_comes_first_as_far_as_it_lies_in_the_space() -> N
 
 
 def test_a_value_that_needs_another_beside_it_is_taken_if_the_space_holds_that() -> None:
-    with pytest.raises(UserError, match=r"--vary r1=1.0: "):
+    with pytest.raises(UserError, match=r"`vary` r1=1.0: "):
         check(parse({"r1": "0.0,1.0", "balance": "1:2"}), smoke(), Launch())
     check(parse({"r1": "0.0,1.0", "balance": "1:2", "discriminator.normalisation": "batch,none"}), smoke(), Launch())
 

@@ -103,9 +103,9 @@ def test_a_trial_that_does_not_fit_is_refused_with_the_numbers(shards: Path, pla
     assert room(planned(shards, place, "x", 64, trials=9), nodes).trials == 5
     assert room(planned(shards, place, "x", 64, workers=2, trials=9), nodes).trials == 2
     assert room(planned(shards, place, "x", 64, trials=9, concurrent=3), nodes).trials == 3
-    with pytest.raises(UserError, match=r"--workers-per-trial 6: .* 5 CPUs, 1 GPUs on 2 node.*room for 5 worker"):
+    with pytest.raises(UserError, match=r"`workers_per_trial` 6: .* 5 CPUs, 1 GPUs on 2 node.*room for 5 worker"):
         room(planned(shards, place, "x", 64, workers=6), nodes)
-    with pytest.raises(UserError, match=r"--concurrent 4: .*which is 2 trial"):
+    with pytest.raises(UserError, match=r"`concurrent` 4: .*which is 2 trial"):
         room(planned(shards, place, "x", 64, workers=2, concurrent=4), nodes)
 
 
