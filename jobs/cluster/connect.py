@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from raygan.jobs.cluster import token
 from raygan.jobs.ui.progress import console
+from raygan.pipeline.launch.private import ask_head
 from raygan.sharding.errors import UserError
 
 GROUP = "ray.io/node-group"  # the label of a node that KubeRay, `ray up` or an autoscaler started
@@ -55,12 +56,10 @@ def _connect(address: str, quiet: Mapping[str, object]) -> None:
 
 def _knock(address: str) -> None:
     """Finds at once what `ray.init` tries for twenty seconds: nobody there, or another token."""
-    from ray._raylet import GcsClient  # type: ignore[attr-defined]
-
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
-        GcsClient(address=address)
+        ask_head(address)
 
 
 def look_for_room(cpus: int, gpus: int) -> None:

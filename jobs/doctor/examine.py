@@ -1,5 +1,6 @@
 """All checks of a cluster, from this process, which is connected to it or runs as a job on it."""
 
+import logging
 import secrets
 import time
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ def _look_around(asked: Asked) -> Cluster:
         if seen is not None
     ]
     silent = [_name(found) for found, seen in outcomes if seen is None]
-    dashboard = ray._private.worker.get_dashboard_url()
+    dashboard = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR).dashboard_url
     return Cluster(asked, known, silent, f"http://{dashboard}" if dashboard else None, written, unwritten)
 
 

@@ -72,7 +72,8 @@ def disks(asked: Asked, place: NodeContext) -> dict[str, tuple[int, int]]:
     """Bytes in total, and free, of the disks with Ray's session and with the copies of remote shards."""
     import ray
 
-    session = Path(ray._private.worker._global_node.get_session_dir_path())
+    context = ray.get_runtime_context()
+    session = Path(context.get_temp_dir(), context.get_session_name())
     return {str(path): shutil.disk_usage(path)[::2] for path in (session, Path.home())}
 
 

@@ -65,15 +65,17 @@ class Study:
     ) -> None:
         """`costs`: the sampler minimises score and cost together, and no trial is stopped."""
         self._axes, self.count, self._sampler, self._seed = axes, count, sampler, seed
+        self._storage = JournalStorage(JournalFileBackend(str(journal)))
         self._study = optuna.create_study(
             study_name=phase,
-            storage=JournalStorage(JournalFileBackend(str(journal))),
+            storage=self._storage,
             pruner=optuna.pruners.SuccessiveHalvingPruner(rungs.first, rungs.reduction)
             if rungs
             else optuna.pruners.NopPruner(),
             directions=["minimize"] * (1 + costs),
             load_if_exists=True,
         )
+        self._id = self._storage.get_study_id_from_name(phase)
         self._costs = costs
         for trial in self._trials():
             if trial.state == TrialState.RUNNING and "unwanted" in trial.user_attrs:
@@ -132,7 +134,7 @@ class Study:
         return self._entry(self._trials()[number])
 
     def _trial(self, number: int) -> optuna.trial.Trial:
-        return optuna.trial.Trial(self._study, self._trials()[number]._trial_id)
+        return optuna.trial.Trial(self._study, self._storage.get_trial_id_from_study_id_trial_number(self._id, number))
 
     def _trials(self) -> Sequence[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
