@@ -202,15 +202,15 @@ def seconds_per_simulated_trial(plan: Plan, trials: int) -> float:
     launch = Launch(shards=plan.shards, runs=str(plan.folder / "simulated"), name=f"of-{trials}").resolved("")
     options = Options(trials=trials, finalists=0, first_rung=SIMULATED[0], concurrent=CORES)
     search = searches.plan(config, launch, DEFAULT, options, plan_of_a_run(config, launch).digest)
-    tune.search_all(search, show=lambda conductor: None, say=lambda words: None, command="")
+    tune.search_all(search, show=lambda coordinator: None, say=lambda words: None, command="")
     study = optuna.load_study(study_name="search", storage=JournalStorage(JournalFileBackend(str(search.journal))))
     ends = [trial.datetime_complete.timestamp() for trial in study.trials if trial.datetime_complete]
     return (max(ends) - min(ends)) / (trials - 1)
 
 
-def simulated_trial(given: dict[str, Any], *, folder: str, score: Score, board: Any) -> Ended:
+def simulated_trial(given: dict[str, Any], *, folder: str, score: Score, monitor: Any) -> Ended:
     """In place of trial.run_trial."""
-    report, reports = Report(given["name"], score, board), iter(SIMULATED)
+    report, reports = Report(given["name"], score, monitor), iter(SIMULATED)
     wanted = report.wanted()
     while wanted and (position := next(reports, None)):
         wanted = not report(Event(position, {"score/kid": random.random()}))

@@ -25,27 +25,27 @@ def shown() -> Iterator[Show]:
     """On a terminal a table that stays in place, in a log a line per running trial now and then."""
     said = 0
 
-    def say_new(conductor: Coordinator) -> None:
+    def say_new(coordinator: Coordinator) -> None:
         nonlocal said
-        for text in conductor.words[said:]:
+        for text in coordinator.words[said:]:
             console.print(as_flags(text), style="yellow", markup=False, soft_wrap=not console.is_terminal)
-        said = len(conductor.words)
+        said = len(coordinator.words)
 
     if not console.is_terminal:
         log = Log()
 
-        def write(conductor: Coordinator) -> None:
-            say_new(conductor)
-            log.update(conductor)
+        def write(coordinator: Coordinator) -> None:
+            say_new(coordinator)
+            log.update(coordinator)
 
         yield write
         return
 
     with Live(console=console, refresh_per_second=2) as live:
 
-        def update(conductor: Coordinator) -> None:
-            say_new(conductor)
-            live.update(table(conductor, max(1, min(ROWS, console.height - AROUND))))
+        def update(coordinator: Coordinator) -> None:
+            say_new(coordinator)
+            live.update(table(coordinator, max(1, min(ROWS, console.height - AROUND))))
 
         yield update
 
@@ -57,29 +57,29 @@ class Log:
         self._looked = time.monotonic()
         self._ended: set[str] = set()
 
-    def update(self, conductor: Coordinator) -> None:
+    def update(self, coordinator: Coordinator) -> None:
         due = time.monotonic() - self._looked >= LOG_SECONDS
-        for standing in list(conductor.standings.values()):
-            running = standing.state == "running"
-            if due if running else standing.name not in self._ended:
-                self._say(line(conductor, standing))
+        for status in list(coordinator.statuses.values()):
+            running = status.state == "running"
+            if due if running else status.name not in self._ended:
+                self._say(line(coordinator, status))
             if not running:
-                self._ended.add(standing.name)
+                self._ended.add(status.name)
         if due:
             self._looked = time.monotonic()
-            self._say(summary(conductor))
+            self._say(summary(coordinator))
 
     def _say(self, words: str) -> None:
         console.print(words, markup=False, soft_wrap=True)
 
 
-def table(conductor: Coordinator, height: int = ROWS) -> Group:
+def table(coordinator: Coordinator, height: int = ROWS) -> Group:
     """The running trials, and of the others the best, in at most `height` rows."""
-    search, standings = conductor.search, list(conductor.standings.values())
-    running = [standing for standing in standings if standing.state == "running"]
+    search, statuses = coordinator.search, list(coordinator.statuses.values())
+    running = [status for status in statuses if status.state == "running"]
     others = sorted(
-        (standing for standing in standings if standing.state != "running"),
-        key=lambda standing: (standing.state != "finished", -standing.position, standing.score or 0.0),
+        (status for status in statuses if status.state != "running"),
+        key=lambda status: (status.state != "finished", -status.position, status.score or 0.0),
     )
     rows = Table(box=None, pad_edge=False, collapse_padding=True)  # three fields fit on a screen of 80 columns
     headings = ("state", search.options.score, *(["rung"] if search.rungs else []), "done", "images/s", "left")
@@ -88,46 +88,46 @@ def table(conductor: Coordinator, height: int = ROWS) -> Group:
         rows.add_column(heading, no_wrap=True, justify="left" if heading in ("trial", "state") else "right")
     for field in fields:
         rows.add_column(field.replace(".", "\n"), justify="right", overflow="fold")
-    for standing in [*running, *others][:height]:
-        cells, values = _cells(conductor, standing), standing.values
+    for status in [*running, *others][:height]:
+        cells, values = _cells(coordinator, status), status.values
         rows.add_row(
-            standing.name,
+            status.name,
             *(cells.get(heading, "") for heading in headings),
             *(short(values[field]) for field in fields),
-            style=STYLES[standing.state],
+            style=STYLES[status.state],
         )
-    return Group(summary(conductor), rows)
+    return Group(summary(coordinator), rows)
 
 
-def line(conductor: Coordinator, standing: TrialStatus) -> str:
+def line(coordinator: Coordinator, status: TrialStatus) -> str:
     """A trial in words."""
-    cells = _cells(conductor, standing)
+    cells = _cells(coordinator, status)
     state = cells.pop("state")
     words = {"done": "{} done", "images/s": "{} images/s", "left": "{} left"}
     told = ", ".join(words.get(heading, f"{heading} {{}}").format(cell) for heading, cell in cells.items())
-    values = " ".join(f"{field}={short(value)}" for field, value in standing.values.items())
-    return f"trial {standing.name} {state}: {told}; {values}"
+    values = " ".join(f"{field}={short(value)}" for field, value in status.values.items())
+    return f"trial {status.name} {state}: {told}; {values}"
 
 
-def summary(conductor: Coordinator) -> str:
-    states = [standing.state for standing in conductor.standings.values()]
+def summary(coordinator: Coordinator) -> str:
+    states = [status.state for status in coordinator.statuses.values()]
     counts = ", ".join(f"{states.count(state)} {state}" for state in STYLES if state in states)
-    return f"search {conductor.search.name}: {counts or 'starting'}, of {conductor.total} trials"
+    return f"search {coordinator.search.name}: {counts or 'starting'}, of {coordinator.total} trials"
 
 
-def _cells(conductor: Coordinator, standing: TrialStatus) -> dict[str, str]:
+def _cells(coordinator: Coordinator, status: TrialStatus) -> dict[str, str]:
     """What is known, by its heading."""
-    search, pace = conductor.search, standing.images_per_second
+    search, pace = coordinator.search, status.images_per_second
     images = search.config.images
-    cells: dict[str, str] = {"state": standing.state}
-    if standing.score is not None:
-        cells[search.options.score] = f"{standing.score:.4g}"
+    cells: dict[str, str] = {"state": status.state}
+    if status.score is not None:
+        cells[search.options.score] = f"{status.score:.4g}"
     if search.rungs:
-        cells["rung"] = f"{standing.rung}/{search.rungs.passed(images - 1)}"
-    cells["done"] = f"{standing.position / images:.0%}"
+        cells["rung"] = f"{status.rung}/{search.rungs.passed(images - 1)}"
+    cells["done"] = f"{status.position / images:.0%}"
     if pace:
         cells["images/s"] = f"{pace:,.0f}"
-    if pace and standing.state == "running":
-        left = (images - standing.position) / pace
+    if pace and status.state == "running":
+        left = (images - status.position) / pace
         cells["left"] = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
     return cells

@@ -14,7 +14,7 @@ class Capacity(NamedTuple):
     words: str
 
 
-def room(search: Search, nodes: Sequence[Mapping[str, float]]) -> Capacity:
+def capacity(search: Search, nodes: Sequence[Mapping[str, float]]) -> Capacity:
     """`nodes`: the resources of each living node, in Ray's words. Raises UserError, with the numbers, for too few.
 
     A trial's driver asks for no CPU, so all of them go to workers. Workers of one trial may lie on several nodes,

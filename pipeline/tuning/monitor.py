@@ -1,4 +1,4 @@
-"""Where a search's driver and its trials meet: news in one direction, the wish to stop in the other. An actor."""
+"""Where a search's driver and its trials meet: events in one direction, the wish to stop in the other. An actor."""
 
 from typing import NamedTuple
 
@@ -9,25 +9,25 @@ class TrialEvent(NamedTuple):
     """What a trial has to say."""
 
     trial: str
-    news: Event
+    event: Event
 
 
 class SearchMonitor:
     """A Desk for many."""
 
     def __init__(self) -> None:
-        self._news: list[TrialEvent] = []
+        self._events: list[TrialEvent] = []
         self._stopped: set[str] = set()
         self._all = False
 
-    def post(self, news: TrialEvent) -> bool:
-        """Leaves news; returns whether the driver wants this trial to stop."""
-        self._news.append(news)
-        return self._all or news.trial in self._stopped
+    def post(self, event: TrialEvent) -> bool:
+        """Leaves an event; returns whether the driver wants this trial to stop."""
+        self._events.append(event)
+        return self._all or event.trial in self._stopped
 
     def collect(self) -> list[TrialEvent]:
-        news, self._news = self._news, []
-        return news
+        events, self._events = self._events, []
+        return events
 
     def stop_one(self, trial: str) -> None:
         self._stopped.add(trial)

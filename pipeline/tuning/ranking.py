@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from raygan.pipeline.tuning.space import Values
-from raygan.pipeline.tuning.study import Entry, State
+from raygan.pipeline.tuning.study import State, TrialRecord
 
 
 class Row(NamedTuple):
@@ -24,30 +24,30 @@ class Row(NamedTuple):
     reason: str
 
 
-def finished(entries: Sequence[Entry]) -> list[Entry]:
+def finished(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     """Those that reached the end, the best first."""
-    return sorted((entry for entry in entries if entry.state == "finished"), key=lambda entry: entry.score or 0.0)
+    return sorted((record for record in records if record.state == "finished"), key=lambda record: record.score or 0.0)
 
 
-def rank(entries: Sequence[Entry], finals: Sequence[Entry]) -> list[Row]:
+def rank(records: Sequence[TrialRecord], finals: Sequence[TrialRecord]) -> list[Row]:
     """Finalists by their mean over the seeds, then what reached the end, then what got furthest; failures last."""
-    rows = [_row(entry, [other for other in finals if other.values["trial"] == entry.number]) for entry in entries]
+    rows = [_row(record, [other for other in finals if other.values["trial"] == record.number]) for record in records]
     return sorted(rows, key=_order)
 
 
-def _row(entry: Entry, repeats: Sequence[Entry]) -> Row:
-    scores = [other.score for other in (entry, *finished(repeats)) if other.score is not None]
-    several = entry.state == "finished" and len(scores) > 1
+def _row(record: TrialRecord, repeats: Sequence[TrialRecord]) -> Row:
+    scores = [other.score for other in (record, *finished(repeats)) if other.score is not None]
+    several = record.state == "finished" and len(scores) > 1
     return Row(
-        entry.number,
-        entry.values,
-        entry.state,
-        statistics.mean(scores) if several else entry.score,
+        record.number,
+        record.values,
+        record.state,
+        statistics.mean(scores) if several else record.score,
         statistics.stdev(scores) if several else None,
         len(scores),
-        entry.position,
-        entry.cost,
-        entry.reason,
+        record.position,
+        record.cost,
+        record.reason,
     )
 
 

@@ -47,7 +47,7 @@ def begin_trial(search: Search, name: str, config: Config) -> Run:
     return run
 
 
-def settle(search: Search, name: str, status: tracking.Status, reason: str) -> None:
+def sync_status(search: Search, name: str, status: tracking.Status, reason: str) -> None:
     """Ends the trial's run as it ended, if MLflow says otherwise. Raises UserError."""
     if runs.exists(search.trials, name):
         run = runs.load(search.trials, name)

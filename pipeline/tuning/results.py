@@ -10,7 +10,7 @@ from raygan.pipeline.tuning import ranking, recording
 from raygan.pipeline.tuning.ranking import Row
 from raygan.pipeline.tuning.search import Search
 from raygan.pipeline.tuning.space import overlay, short
-from raygan.pipeline.tuning.study import Entry, Study, axes, importances
+from raygan.pipeline.tuning.study import Study, TrialRecord, distributions, importances
 from raygan.sharding.errors import RunError
 
 BEST, RANKING = "best.yaml", "ranking.csv"
@@ -27,16 +27,16 @@ class SearchResults(NamedTuple):
     undelivered: int  # writes that MLflow has not taken
 
 
-def write(search: Search, ledger: Study, finals: Study | None) -> SearchResults:
+def write(search: Search, study: Study, finals: Study | None) -> SearchResults:
     """Raises RunError if no trial reached its end."""
     from raygan.pipeline.tuning import plots  # imports matplotlib
 
-    entries = ledger.entries()
-    rows = ranking.rank(entries, finals.entries() if finals else [])
+    records = study.records()
+    rows = ranking.rank(records, finals.records() if finals else [])
     if not rows or rows[0].state != "finished":
-        raise RunError(f"search {search.name}: no trial reached its end ({_reasons(entries)}); widen `vary`")
+        raise RunError(f"search {search.name}: no trial reached its end ({_reasons(records)}); widen `vary`")
     front = ranking.front(rows)
-    at, importance = importances(entries, axes(search.space, search.config))
+    at, importance = importances(records, distributions(search.space, search.config))
 
     best = search.folder / BEST
     best.write_text(as_file(search, rows[0]))
@@ -77,6 +77,6 @@ def _note(search: Search, rows: list[Row], importance: dict[str, float], at: int
     return "\n\n".join([f"**Search** of {len(rows)} trials, best first", "\n".join(table), *told])
 
 
-def _reasons(entries: list[Entry]) -> str:
-    reasons = [entry.reason for entry in entries if entry.state == "failed"]
+def _reasons(records: list[TrialRecord]) -> str:
+    reasons = [record.reason for record in records if record.state == "failed"]
     return f"{len(reasons)} failed, the last: {reasons[-1]}" if reasons else "none failed"

@@ -1,6 +1,6 @@
 """What a search was asked to do, and what it leaves in its folder for the next command to find.
 
-RUNS/NAME/search.json is the record, RUNS/NAME/journal.log the trials (ledger.py), RUNS/NAME/trials/ holds a run each.
+RUNS/NAME/search.json is the record, RUNS/NAME/journal.log the trials (study.py), RUNS/NAME/trials/ holds a run each.
 """
 
 from pathlib import Path
@@ -107,7 +107,7 @@ class Search(Settings):
         temporary.write_text(self.model_dump_json(indent=1))
         temporary.replace(self.folder / RECORD)
 
-    def how_to_go_on(self) -> str:
+    def how_to_resume(self) -> str:
         return f"go on with: raygan tune --resume {self.name} --runs {self.launch.runs}"
 
 

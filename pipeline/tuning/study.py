@@ -28,7 +28,7 @@ STATES = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed
 optuna.logging.set_verbosity(logging.WARNING)
 
 
-class Entry(NamedTuple):
+class TrialRecord(NamedTuple):
     """One trial. Scores are by position (images), lower is better; cost is in seconds of its CPU cores or GPUs."""
 
     number: int
@@ -55,7 +55,7 @@ class Study:
         self,
         journal: Path,
         phase: str,
-        axes: dict[str, BaseDistribution],
+        distributions: dict[str, BaseDistribution],
         count: int,
         *,
         sampler: Literal["optuna", "random"] = "random",
@@ -64,9 +64,9 @@ class Study:
         costs: bool = False,
     ) -> None:
         """`costs`: the sampler minimises score and cost together, and no trial is stopped."""
-        self._axes, self.count, self._sampler, self._seed = axes, count, sampler, seed
+        self._distributions, self.count, self._sampler, self._seed = distributions, count, sampler, seed
         self._storage = JournalStorage(JournalFileBackend(str(journal)))
-        self._study = optuna.create_study(
+        self._optuna = optuna.create_study(
             study_name=phase,
             storage=self._storage,
             pruner=optuna.pruners.SuccessiveHalvingPruner(rungs.first, rungs.reduction)
@@ -80,36 +80,36 @@ class Study:
         for trial in self._trials():
             if trial.state == TrialState.RUNNING and "unwanted" in trial.user_attrs:
                 self.end(trial.number, "stopped")
-        self._unfinished = [entry.number for entry in self.entries() if entry.state == "running"]
+        self._unfinished = [record.number for record in self.records() if record.state == "running"]
 
     def enqueue(self, points: Iterable[Values]) -> None:
         """Trials to be handed out before any that is sampled; those that are there already are left out."""
         for point in points:
-            self._study.enqueue_trial(_encoded(point, self._axes), skip_if_exists=True)
+            self._optuna.enqueue_trial(_encoded(point, self._distributions), skip_if_exists=True)
 
     @property
     def running(self) -> bool:
         """Whether a trial that was handed out has not ended."""
         return any(trial.state == TrialState.RUNNING for trial in self._trials())
 
-    def next(self) -> Entry | None:
+    def next(self) -> TrialRecord | None:
         """A trial to run: one that an earlier process left unfinished, or a new one; None once all are handed out."""
         if self._unfinished:
             return self[self._unfinished.pop(0)]
-        asked = len(self.entries())
+        asked = len(self.records())
         if asked >= self.count:
             return None
         # A sampler per trial, so that a search which is resumed does not draw its first points again.
-        self._study.sampler = _sampler(self._sampler, self._seed + asked)
-        return self[self._study.ask(self._axes).number]
+        self._optuna.sampler = _sampler(self._sampler, self._seed + asked)
+        return self[self._optuna.ask(self._distributions).number]
 
     def report(self, number: int, position: int, score: float, cost: float) -> bool:
         """Notes a score; returns whether the trial should stop. A trial that repeats a position is not heard again."""
-        entry, trial = self[number], self._trial(number)
+        record, trial = self[number], self._trial(number)
         trial.set_user_attr("cost", cost)
-        if position in entry.scores:
+        if position in record.scores:
             return False
-        trial.set_user_attr("scores", [*entry.scores.items(), (position, score)])
+        trial.set_user_attr("scores", [*record.scores.items(), (position, score)])
         if self._costs:
             return False
         trial.report(score, position)
@@ -120,30 +120,30 @@ class Study:
 
     def end(self, number: int, state: Literal["finished", "stopped", "failed"], reason: str = "") -> None:
         """`reason`: of a failure; that of a stop is known."""
-        trial, entry = self._trial(number), self[number]
+        trial, record = self._trial(number), self[number]
         trial.set_user_attr("state", state)
         trial.set_user_attr("reason", trial.user_attrs.get("unwanted", "") if state == "stopped" else reason)
-        values = [entry.score or 0.0, entry.cost][: 1 + self._costs] if state == "finished" else None
-        self._study.tell(trial, values, state=STATES[state])
+        values = [record.score or 0.0, record.cost][: 1 + self._costs] if state == "finished" else None
+        self._optuna.tell(trial, values, state=STATES[state])
 
-    def entries(self) -> list[Entry]:
+    def records(self) -> list[TrialRecord]:
         """All trials that were handed out."""
-        return [self._entry(trial) for trial in self._trials() if trial.state != TrialState.WAITING]
+        return [self._record(trial) for trial in self._trials() if trial.state != TrialState.WAITING]
 
-    def __getitem__(self, number: int) -> Entry:
-        return self._entry(self._trials()[number])
+    def __getitem__(self, number: int) -> TrialRecord:
+        return self._record(self._trials()[number])
 
     def _trial(self, number: int) -> optuna.trial.Trial:
-        return optuna.trial.Trial(self._study, self._storage.get_trial_id_from_study_id_trial_number(self._id, number))
+        return optuna.trial.Trial(self._optuna, self._storage.get_trial_id_from_study_id_trial_number(self._id, number))
 
     def _trials(self) -> Sequence[FrozenTrial]:
-        return self._study.get_trials(deepcopy=False)
+        return self._optuna.get_trials(deepcopy=False)
 
-    def _entry(self, trial: FrozenTrial) -> Entry:
+    def _record(self, trial: FrozenTrial) -> TrialRecord:
         facts = trial.user_attrs
-        return Entry(
+        return TrialRecord(
             trial.number,
-            _decoded(trial.params, self._axes),
+            _decoded(trial.params, self._distributions),
             facts["state"] if trial.state.is_finished() else "running",
             dict(map(tuple, facts.get("scores", []))),
             facts.get("cost", 0.0),
@@ -151,7 +151,7 @@ class Study:
         )
 
 
-def axes(space: Space, base: Config) -> dict[str, BaseDistribution]:
+def distributions(space: Space, base: Config) -> dict[str, BaseDistribution]:
     """The space in Optuna's terms. It takes no lists as choices, so choices are JSON."""
     found: dict[str, BaseDistribution] = {}
     for field, dimension in space.items():
@@ -164,27 +164,27 @@ def axes(space: Space, base: Config) -> dict[str, BaseDistribution]:
     return found
 
 
-def importances(entries: Sequence[Entry], space: dict[str, BaseDistribution]) -> tuple[int, dict[str, float]]:
+def importances(records: Sequence[TrialRecord], space: dict[str, BaseDistribution]) -> tuple[int, dict[str, float]]:
     """How much of the scores' variance each field explains (fANOVA, Hutter et al., ICML 2014), and at which position.
 
     It looks where most trials have a score, since those that were stopped have none at the end. With fewer than
     three trials, or with equal scores, there is nothing to explain: no field is named.
     """
     counts: dict[int, int] = {}
-    for entry in entries:
-        for position in entry.scores:
+    for record in records:
+        for position in record.scores:
             counts[position] = counts.get(position, 0) + 1
     if not counts:
         return 0, {}
     position = max(counts, key=lambda at: (counts[at], at))
-    seen = [entry for entry in entries if position in entry.scores]
-    if len({entry.scores[position] for entry in seen}) < 3:
+    seen = [record for record in records if position in record.scores]
+    if len({record.scores[position] for record in seen}) < 3:
         return position, {}
     study = optuna.create_study()
-    for entry in seen:
+    for record in seen:
         study.add_trial(
             optuna.trial.create_trial(
-                params=_encoded(entry.values, space), distributions=space, value=entry.scores[position]
+                params=_encoded(record.values, space), distributions=space, value=record.scores[position]
             )
         )
     evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=0)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CLOSE_SECONDS = 20.0  # for MLflow to take what the trial wrote; what is left then, the driver delivers later
 THREAD_SECONDS = "60"  # that Tune waits for a trial's function to end before it takes another process for the next
 
-_known: set[str] = set()  # data sets whose real statistics this process has seen in the cache
+_cached: set[str] = set()  # data sets whose real statistics this process has seen in the cache
 
 
 class Ended(TypedDict):
@@ -37,14 +37,14 @@ class Ended(TypedDict):
     reason: str
 
 
-def run_trial(given: dict[str, Any], *, folder: str, score: Score, board: Any) -> Ended:
+def run_trial(given: dict[str, Any], *, folder: str, score: Score, monitor: Any) -> Ended:
     """Tune's function. `given`: the trial's name; its run in `folder` says all else.
 
     An error that would come again ends the trial as failed; any other is raised, so that Tune tries once more.
     """
     os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = THREAD_SECONDS
     run = runs.load(folder, given["name"])
-    report = Report(run.name, score, board)
+    report = Report(run.name, score, monitor)
     if not report.wanted():  # asked before the imports, so that a search which is stopped ends at once
         return Ended(ended="stopped", reason="")
     import torch
@@ -53,17 +53,19 @@ def run_trial(given: dict[str, Any], *, folder: str, score: Score, board: Any) -
 
     report.start_clock()
     try:
-        reached = _here(run, report) if int(run.launch.workers) == 1 else _elsewhere(run, report)
+        reached = (
+            _train_in_this_process(run, report) if int(run.launch.workers) == 1 else _train_with_ray_train(run, report)
+        )
     except (RunError, UserError, torch.OutOfMemoryError) as e:
         return Ended(ended="failed", reason=" ".join(str(e).split()))
     return Ended(ended="finished" if reached >= run.config.images else "stopped", reason="")
 
 
 class Report:
-    """From a trial to Tune, which hears of scores, and to the board, which hears of everything."""
+    """From a trial to Tune, which hears of scores, and to the monitor, which hears of everything."""
 
-    def __init__(self, trial: str, score: Score, board: Any) -> None:
-        self._trial, self._board = trial, board
+    def __init__(self, trial: str, score: Score, monitor: Any) -> None:
+        self._trial, self._monitor = trial, monitor
         self._score = ("score/kid",) if score == "kid" else ("score/fid", "score/fd_")
         self.start_clock()
 
@@ -75,30 +77,30 @@ class Report:
         """What happens from now on is the trial's cost."""
         self._start = time.monotonic()
 
-    def __call__(self, news: Event) -> bool:
+    def __call__(self, event: Event) -> bool:
         """Passes it on; returns whether the driver wants the trial to stop."""
         import ray.tune
 
-        scores = [value for name, value in news.metrics.items() if name.startswith(self._score)]
+        scores = [value for name, value in event.metrics.items() if name.startswith(self._score)]
         if scores:
-            # Tune answers when the driver has judged it, so what the board says next is that judgement.
+            # Tune answers when the driver has judged it, so what the monitor answers next is its decision.
             seconds = time.monotonic() - self._start
-            ray.tune.report({"position": news.position, "score": scores[0], "seconds": seconds})
-        return self._post(TrialEvent(self._trial, news))
+            ray.tune.report({"position": event.position, "score": scores[0], "seconds": seconds})
+        return self._post(TrialEvent(self._trial, event))
 
-    def _post(self, news: TrialEvent) -> bool:
+    def _post(self, event: TrialEvent) -> bool:
         import ray
 
-        return bool(ray.get(self._board.post.remote(news)))
+        return bool(ray.get(self._monitor.post.remote(event)))
 
 
-def _elsewhere(run: Run, report: Report) -> int:
+def _train_with_ray_train(run: Run, report: Report) -> int:
     from raygan.pipeline.launch.trainer import fit
 
     return fit(run, report)
 
 
-def _here(run: Run, report: Report) -> int:
+def _train_in_this_process(run: Run, report: Report) -> int:
     import torch
 
     from raygan.pipeline.distributed import DistributedContext
@@ -109,7 +111,7 @@ def _here(run: Run, report: Report) -> int:
     session = ClusterSession(run, True, report)
     try:
         place = DistributedContext(device=torch.device("cuda" if run.launch.gpu else "cpu"))
-        _know_real_statistics(run, place)
+        _cache_real_statistics(run, place)
         reached = work(run.config, run.launch.shards, place, session, run.launch.cache, **run.launch.copies)
         session.finish()
         return reached
@@ -119,14 +121,14 @@ def _here(run: Run, report: Report) -> int:
             torch.cuda.empty_cache()
 
 
-def _know_real_statistics(run: Run, place: DistributedContext) -> None:
+def _cache_real_statistics(run: Run, place: DistributedContext) -> None:
     """Leaves them in the cache before any trial needs them: one of those that begin together computes them for all."""
     from raygan.pipeline.evaluation.cache import user_folder
     from raygan.pipeline.training.loop import evaluator
 
-    if run.data in _known:
+    if run.data in _cached:
         return
     (folder := user_folder()).mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "real-statistics.lock"):
         evaluator(run.config, run.config.evaluation.count, run.launch.shards, place, run.launch.copies).real()
-    _known.add(run.data)
+    _cached.add(run.data)

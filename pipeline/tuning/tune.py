@@ -1,4 +1,4 @@
-"""Ray Tune: starts the trials that the conductor hands out, where there is room, and hears what they report."""
+"""Ray Tune: starts the trials that the coordinator hands out, where there is room, and hears what they report."""
 
 import os
 import shutil
@@ -12,9 +12,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raygan.pipeline import tracking
 from raygan.pipeline.launch.signals import relay
-from raygan.pipeline.tuning import recording
-from raygan.pipeline.tuning import results as findings
-from raygan.pipeline.tuning.capacity import room
+from raygan.pipeline.tuning import recording, results
+from raygan.pipeline.tuning.capacity import capacity
 from raygan.pipeline.tuning.coordinator import Coordinator
 from raygan.pipeline.tuning.monitor import SearchMonitor, TrialEvent
 from raygan.pipeline.tuning.results import SearchResults
@@ -35,50 +34,50 @@ def search_all(search: Search, show: Show, say: Callable[[str], None], command: 
     `show` is called about twice a second with how it stands. The first SIGINT or SIGTERM ends the trials with a
     checkpoint each, and KeyboardInterrupt says how to go on. Raises UserError and RunError.
     """
-    at_once = room(search, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+    at_once = capacity(search, [node["Resources"] for node in ray.nodes() if node["Alive"]])
     say(at_once.words)
     search = recording.begin_search(search, command)
     search.save()
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    board = ray.remote(num_cpus=0, scheduling_strategy=here)(SearchMonitor).remote()
-    conductor = Coordinator(
+    monitor = ray.remote(num_cpus=0, scheduling_strategy=here)(SearchMonitor).remote()
+    coordinator = Coordinator(
         search,
-        lambda name: ray.get(board.stop_one.remote(name)),  # noted before the trial hears that its score was taken
-        lambda: bool(ray.get(board.stopping.remote())),
+        lambda name: ray.get(monitor.stop_one.remote(name)),  # noted before the trial hears that its score was taken
+        lambda: bool(ray.get(monitor.stopping.remote())),
     )
     try:
-        conductor.settle(conductor.ledger)
-        _run(search, conductor, board, at_once.trials, show)
-        if ray.get(board.stopping.remote()):
+        coordinator.sync_status(coordinator.study)
+        _run(search, coordinator, monitor, at_once.trials, show)
+        if ray.get(monitor.stopping.remote()):
             raise KeyboardInterrupt
-        found = findings.write(search, conductor.ledger, conductor.finals)
+        found = results.write(search, coordinator.study, coordinator.finals)
     except KeyboardInterrupt:
-        done = sum(entry.state != "running" for entry in conductor.ledger.entries())
-        words = f"search {search.name} was stopped after {done} of {search.count} trials; {search.how_to_go_on()}"
-        _end(search, conductor, "KILLED", words)
+        done = sum(record.state != "running" for record in coordinator.study.records())
+        words = f"search {search.name} was stopped after {done} of {search.count} trials; {search.how_to_resume()}"
+        _end(search, coordinator, "KILLED", words)
         raise KeyboardInterrupt(words) from None
     except BaseException as e:
-        _end(search, conductor, "FAILED", str(e) or type(e).__name__)
+        _end(search, coordinator, "FAILED", str(e) or type(e).__name__)
         raise
-    _end(search, conductor, "FINISHED", "")
+    _end(search, coordinator, "FINISHED", "")
     return found
 
 
-def _end(search: Search, conductor: Coordinator, status: tracking.Status, reason: str) -> None:
-    conductor.close()
+def _end(search: Search, coordinator: Coordinator, status: tracking.Status, reason: str) -> None:
+    coordinator.close()
     tracking.end_run(search.tracking, search.run_id, status, reason, search.folder / "spool")
 
 
-def _run(search: Search, conductor: Coordinator, board: Any, at_once: int, show: Show) -> None:
+def _run(search: Search, coordinator: Coordinator, monitor: Any, at_once: int, show: Show) -> None:
     os.environ.update(SILENT)
-    storage = search.folder / "ray"  # Tune's own, which nothing reads: the ledger remembers more, and earlier
+    storage = search.folder / "ray"  # Tune's own, which nothing reads: the study remembers more, and earlier
     shutil.rmtree(storage, ignore_errors=True)
-    told = {"folder": str(search.trials), "score": search.options.score, "board": board}
+    told = {"folder": str(search.trials), "score": search.options.score, "monitor": monitor}
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, **told), _resources(search)),
         tune_config=tune.TuneConfig(
-            num_samples=-1,  # the conductor says when it is over
-            search_alg=Asking(conductor),
+            num_samples=-1,  # the coordinator says when it is over
+            search_alg=CoordinatorSearcher(coordinator),
             max_concurrent_trials=at_once,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: trial.trial_id,
@@ -87,18 +86,18 @@ def _run(search: Search, conductor: Coordinator, board: Any, at_once: int, show:
             name="ray",
             storage_path=str(search.folder),
             failure_config=tune.FailureConfig(max_failures=search.launch.max_failures),
-            callbacks=[Listening(conductor)],
+            callbacks=[CoordinatorCallback(coordinator)],
             verbose=0,
         ),
     )
 
     def progress(post: TrialEvent) -> None:
-        conductor.heard(post)
-        show(conductor)
+        coordinator.heard(post)
+        show(coordinator)
 
-    show(conductor)
-    relay(tuner.fit, board, progress)
-    show(conductor)
+    show(coordinator)
+    relay(tuner.fit, monitor, progress)
+    show(coordinator)
 
 
 def _resources(search: Search) -> tune.PlacementGroupFactory:
@@ -109,52 +108,52 @@ def _resources(search: Search) -> tune.PlacementGroupFactory:
 
 
 class _Adapter:
-    """Between Ray Tune and the conductor. Tune pickles what it is given to restore it; we go on from the ledger."""
+    """Between Ray Tune and the coordinator. Tune pickles what it is given to restore it; we go on from the study."""
 
-    _conductor: Coordinator
+    _coordinator: Coordinator
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
-class Asking(_Adapter, Searcher):
-    """Ray Tune asks for a trial; the conductor knows of one."""
+class CoordinatorSearcher(_Adapter, Searcher):
+    """Ray Tune asks for a trial; the coordinator knows of one."""
 
-    def __init__(self, conductor: Coordinator) -> None:
+    def __init__(self, coordinator: Coordinator) -> None:
         super().__init__()
-        self._conductor = conductor
+        self._coordinator = coordinator
 
     def suggest(self, trial_id: str) -> Any:
-        name = self._conductor.next()
+        name = self._coordinator.next()
         if name is None:
-            return Searcher.FINISHED if self._conductor.over else None
+            return Searcher.FINISHED if self._coordinator.over else None
         return {"name": name}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """The conductor hears of it from Listening, which is told the reason."""
+        """The coordinator hears of it from CoordinatorCallback, which is told the reason."""
 
     def save(self, checkpoint_path: str) -> None:
-        """The ledger holds all there is to save."""
+        """The study holds all there is to save."""
 
     def restore(self, checkpoint_path: str) -> None:
-        raise NotImplementedError("a search goes on from its ledger")
+        raise NotImplementedError("a search goes on from its study")
 
 
-class Listening(_Adapter, tune.Callback):
+class CoordinatorCallback(_Adapter, tune.Callback):
     """Ray Tune tells what trials report, and how they end."""
 
-    def __init__(self, conductor: Coordinator) -> None:
-        self._conductor = conductor
+    def __init__(self, coordinator: Coordinator) -> None:
+        self._coordinator = coordinator
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
-        self._conductor.result(trial.config["name"], result)
+        self._coordinator.result(trial.config["name"], result)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         ended = trial.last_result
-        self._conductor.ended(trial.config["name"], ended["ended"], ended["reason"])
+        self._coordinator.ended(trial.config["name"], ended["ended"], ended["reason"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        self._conductor.ended(trial.config["name"], "failed", _words(trial.get_error()))
+        self._coordinator.ended(trial.config["name"], "failed", _words(trial.get_error()))
 
 
 def _words(error: BaseException | None) -> str:

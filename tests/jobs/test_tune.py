@@ -83,7 +83,7 @@ def test_a_resumed_search_keeps_what_makes_its_trials_comparable(
 def test_a_file_gives_the_knobs_and_flags_win_over_it(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "knobs.yaml"
+    file = tmp_path / "settings.yaml"
     file.write_text("preset: smoke\nbalance: 3\ngenerator: {learning_rate: 1e-4, width: 8}\n")
     main(f"train --config {file} --shards {shards} --balance 2 --dry-run".split())
     said = capsys.readouterr().out
@@ -110,21 +110,21 @@ def test_the_table_shows_every_running_trial_and_the_best_of_the_others(tmp_path
         config=smoke(), launch=Launch(runs=str(tmp_path), name="s"), space=DEFAULT, options=Options(), data=""
     )
     search.save()
-    conductor = Coordinator(search, stop_one=lambda name: None, stopping=lambda: False)
+    coordinator = Coordinator(search, stop_one=lambda name: None, stopping=lambda: False)
     states = ["finished", "running", "stopped", "failed"] * 10
     for number, state in enumerate(states):
         values = {"discriminator.learning_rate": 1e-4, "generator.learning_rate": 2e-4, "balance": 1.0 + number}
         name = f"{number:04d}"
-        conductor.standings[name] = TrialStatus(name, values, state, 128, 64.0, score=float(number), rung=1)  # type: ignore[arg-type]
+        coordinator.statuses[name] = TrialStatus(name, values, state, 128, 64.0, score=float(number), rung=1)  # type: ignore[arg-type]
     screen = Console(width=80, record=True)
-    screen.print(table(conductor))
+    screen.print(table(coordinator))
     text = screen.export_text()
     assert "10 running, 10 finished, 10 stopped, 10 failed, of 16 trials" in text
     rows = {row.split()[0]: row.split() for row in text.splitlines()[-20:]}
     assert list(rows)[:10] == [f"{number:04d}" for number in range(1, 40, 4)]
     assert "0036" in rows  # the worst that finished still comes before those that did not
     assert rows["0001"] == ["0001", "running", "1", "1/2", "50%", "64", "2", "s", "0.0001", "0.0002", "2"]
-    assert line(conductor, conductor.standings["0004"]) == (
+    assert line(coordinator, coordinator.statuses["0004"]) == (
         "trial 0004 finished: kid 4, rung 1/2, 50% done, 64 images/s; "
         "discriminator.learning_rate=0.0001 generator.learning_rate=0.0002 balance=5"
     )

@@ -18,7 +18,7 @@ from raygan.pipeline.launch.trainer import plan as plan_of_a_run
 from raygan.pipeline.training import checkpoint
 from raygan.pipeline.tuning.search import Options, Search, plan
 from raygan.pipeline.tuning.space import parse
-from raygan.pipeline.tuning.study import Entry, Study, axes
+from raygan.pipeline.tuning.study import Study, TrialRecord, distributions
 from raygan.pipeline.tuning.tune import search_all
 
 SPACE = {
@@ -45,11 +45,11 @@ def planned(shards: Path, place: Path, name: str, images: int, workers: int = 1,
 
 
 def run(search: Search) -> None:
-    search_all(search, show=lambda conductor: None, say=lambda words: None, command="raygan tune")
+    search_all(search, show=lambda coordinator: None, say=lambda words: None, command="raygan tune")
 
 
-def ledger_of(search: Search) -> Study:
-    return Study(search.journal, "search", axes(search.space, search.config), search.count)
+def study_of(search: Search) -> Study:
+    return Study(search.journal, "search", distributions(search.space, search.config), search.count)
 
 
 def checkpoints(search: Search, name: str) -> list[Path]:
@@ -70,9 +70,9 @@ def made_by(folder: Path) -> tuple[dict[str, object], dict[str, int]]:
     return held, counts
 
 
-def rates_and_betas(entry: Entry) -> dict[str, object]:
+def rates_and_betas(record: TrialRecord) -> dict[str, object]:
     """Of the values that were sampled, those that optimizers hold."""
-    return {field: value for field, value in entry.values.items() if field != "balance"}
+    return {field: value for field, value in record.values.items() if field != "balance"}
 
 
 def processes(actor: str) -> list[psutil.Process]:

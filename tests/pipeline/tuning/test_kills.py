@@ -19,7 +19,6 @@ from tests.pipeline.tuning.searches import (
     checkpoints,
     comes_true,
     interrupt,
-    ledger_of,
     made_by,
     mlflow_runs,
     nothing_is_left_behind,
@@ -28,6 +27,7 @@ from tests.pipeline.tuning.searches import (
     processes,
     rates_and_betas,
     run,
+    study_of,
 )
 from tests.pipeline.tuning.updates import Update, attempts, noted_trial
 
@@ -52,17 +52,17 @@ def test_every_sampled_value_is_in_the_optimizers_from_the_first_step_and_after_
     run(search)
     assert not killing.is_alive(), "no worker was killed"
 
-    entries = ledger_of(search).entries()
-    assert [(entry.state, entry.position) for entry in entries] == [("finished", 2048)] * 2
-    for entry, runs in zip(entries, (2, 1), strict=True):
-        made = attempts(search.trials / name_of(entry.number))
+    records = study_of(search).records()
+    assert [(record.state, record.position) for record in records] == [("finished", 2048)] * 2
+    for record, runs in zip(records, (2, 1), strict=True):
+        made = attempts(search.trials / name_of(record.number))
         assert len(made) == runs
         for updates in made:
             for network in ("discriminator", "generator"):
-                rate, betas = entry.values[f"{network}.learning_rate"], entry.values[f"{network}.betas"]
+                rate, betas = record.values[f"{network}.learning_rate"], record.values[f"{network}.betas"]
                 assert {update for update in updates if update.network == network} == {Update(network, rate, betas)}
             turns = Counter(update.network for update in updates)
-            more = turns["generator"] - turns["discriminator"] / entry.values["balance"]
+            more = turns["generator"] - turns["discriminator"] / record.values["balance"]
             assert -2 < more < 1  # the rhythm is the position's, and the kill may fall between two updates of a step
         assert (turns["discriminator"] < 2048 // search.config.batch) == (runs == 2)  # the second went on
 
@@ -71,7 +71,7 @@ def test_every_sampled_value_is_in_the_optimizers_from_the_first_step_and_after_
     assert parent.info.status == "FINISHED"
     assert [trial.info.status for trial in trials] == ["FINISHED"] * 3
     best = from_file(search.folder / "best.yaml")
-    by_score = min(entries, key=lambda entry: entry.score or 0.0)
+    by_score = min(records, key=lambda record: record.score or 0.0)
     assert best.generator.learning_rate == by_score.values["generator.learning_rate"]
     assert {trial.info.run_name for trial in trials} == {
         "promise-0000",
@@ -103,7 +103,7 @@ def test_a_search_that_is_killed_and_then_interrupted_loses_no_trial_and_repeats
     process.kill()
     process.wait()
     search = load(place, "killed")
-    ended = {entry.number: entry for entry in ledger_of(search).entries() if entry.state != "running"}
+    ended = {record.number: record for record in study_of(search).records() if record.state != "running"}
     before = {run.info.run_name: run.info.end_time for run in mlflow_runs(search)[1] if run.info.end_time}
     assert 1 <= len(ended) < 4
     assert before
@@ -119,17 +119,17 @@ def test_a_search_that_is_killed_and_then_interrupted_loses_no_trial_and_repeats
     assert parent.info.status == "KILLED"
 
     main(command)
-    entries = ledger_of(search).entries()
-    assert len(entries) == 4
-    assert {position for entry in entries for position in entry.scores} <= {240, 720, 2048}  # rungs, and the end
-    assert {entry.state for entry in entries} <= {"finished", "stopped"}
-    assert {entry.number: entry for entry in entries if entry.number in ended} == ended
+    records = study_of(search).records()
+    assert len(records) == 4
+    assert {position for record in records for position in record.scores} <= {240, 720, 2048}  # rungs, and the end
+    assert {record.state for record in records} <= {"finished", "stopped"}
+    assert {record.number: record for record in records if record.number in ended} == ended
     parent, trials = mlflow_runs(search)
     assert parent.info.status == "FINISHED"
     assert Counter(run.info.run_name for run in trials) == {f"killed-{name_of(number)}": 1 for number in range(4)}
     statuses = {"finished": "FINISHED", "stopped": "KILLED"}
     assert {run.info.run_name: run.info.status for run in trials} == {
-        f"killed-{name_of(entry.number)}": statuses[entry.state] for entry in entries
+        f"killed-{name_of(record.number)}": statuses[record.state] for record in records
     }
     untouched = {run.info.run_name: run.info.end_time for run in trials if run.info.run_name in before}
     finished_before = {name: when for name, when in before.items() if int(name[-4:]) in ended}
@@ -151,10 +151,10 @@ def test_a_trial_of_two_workers_goes_on_when_a_worker_and_then_its_driver_is_kil
     killing = once(lambda: bool(checkpoints(search, "0000")), kill_both)
     run(search)
     assert not killing.is_alive(), "not both were killed"
-    (entry,) = ledger_of(search).entries()
-    assert (entry.state, entry.position) == ("finished", 1024)
+    (record,) = study_of(search).records()
+    assert (record.state, record.position) == ("finished", 1024)
     held, updates = made_by(checkpoints(search, "0000")[-1])
-    assert held == rates_and_betas(entry)
+    assert held == rates_and_betas(record)
     assert updates["discriminator"] == 1024 // search.config.batch
-    assert updates["generator"] == pytest.approx(updates["discriminator"] / entry.values["balance"], abs=1)
+    assert updates["generator"] == pytest.approx(updates["discriminator"] / record.values["balance"], abs=1)
     assert comes_true(nothing_is_left_behind)

@@ -12,50 +12,50 @@ from raygan.pipeline.tuning.ranking import front, rank, write_table
 from raygan.pipeline.tuning.results import as_file
 from raygan.pipeline.tuning.search import Options, Search
 from raygan.pipeline.tuning.space import DEFAULT, Values, overlay
-from raygan.pipeline.tuning.study import Entry, State
+from raygan.pipeline.tuning.study import State, TrialRecord
 
 
-def entry(number: int, state: State, scores: dict[int, float], cost: float = 1.0, reason: str = "") -> Entry:
+def record(number: int, state: State, scores: dict[int, float], cost: float = 1.0, reason: str = "") -> TrialRecord:
     rate = 1e-4 * (number + 1)
     values = {"generator.learning_rate": rate, "discriminator.learning_rate": 2 * rate, "balance": 1.0 + number % 2}
-    return Entry(number, values, state, scores, cost, reason)
+    return TrialRecord(number, values, state, scores, cost, reason)
 
 
-ENTRIES = [
-    entry(0, "finished", {10: 5.0, 30: 3.0}, cost=30),
-    entry(1, "stopped", {10: 1.0}, cost=10),
-    entry(2, "finished", {10: 4.0, 30: 2.0}, cost=40),
-    entry(3, "failed", {10: 0.5}, reason="loss/generator is nan"),
-    entry(4, "finished", {30: 3.5}, cost=35),
-    entry(5, "stopped", {10: 2.0, 20: 6.0}, cost=20),
+RECORDS = [
+    record(0, "finished", {10: 5.0, 30: 3.0}, cost=30),
+    record(1, "stopped", {10: 1.0}, cost=10),
+    record(2, "finished", {10: 4.0, 30: 2.0}, cost=40),
+    record(3, "failed", {10: 0.5}, reason="loss/generator is nan"),
+    record(4, "finished", {30: 3.5}, cost=35),
+    record(5, "stopped", {10: 2.0, 20: 6.0}, cost=20),
 ]
 
 
-def final(trial: int, seed: int, score: float) -> Entry:
-    return Entry(seed, {"trial": trial, "seed": seed}, "finished", {30: score}, 1.0, "")
+def final(trial: int, seed: int, score: float) -> TrialRecord:
+    return TrialRecord(seed, {"trial": trial, "seed": seed}, "finished", {30: score}, 1.0, "")
 
 
 def test_finalists_are_judged_by_all_their_seeds_then_come_those_that_got_furthest_and_failures_last() -> None:
-    rows = rank(ENTRIES, [final(2, 1, 4.0), final(2, 2, 6.0), final(0, 1, 3.2), final(0, 2, 2.8)])
+    rows = rank(RECORDS, [final(2, 1, 4.0), final(2, 2, 6.0), final(0, 1, 3.2), final(0, 2, 2.8)])
     assert [row.trial for row in rows] == [0, 2, 4, 5, 1, 3]
     assert (rows[1].score, rows[1].spread, rows[1].seeds) == (4.0, 2.0, 3)
     assert rows[2].spread is None
 
 
 def test_the_front_holds_what_no_other_beats_in_both_score_and_cost() -> None:
-    assert [row.trial for row in front(rank(ENTRIES, []))] == [0, 2]
+    assert [row.trial for row in front(rank(RECORDS, []))] == [0, 2]
 
 
 def test_the_best_configuration_is_a_file_that_train_takes(tmp_path: Path) -> None:
     search = Search(config=smoke(), launch=Launch(name="s"), space=DEFAULT, options=Options(), data="d")
-    (best, *_) = rank(ENTRIES, [])
+    (best, *_) = rank(RECORDS, [])
     file = tmp_path / "best.yaml"
     file.write_text(as_file(search, best))
-    assert from_file(file) == overlay(smoke(), ENTRIES[2].values)
+    assert from_file(file) == overlay(smoke(), RECORDS[2].values)
 
 
 def test_the_table_and_the_plots_are_written_whatever_the_trials_came_to(tmp_path: Path) -> None:
-    rows = rank(ENTRIES, [])
+    rows = rank(RECORDS, [])
     write_table(rows, tmp_path / "ranking.csv")
     with (tmp_path / "ranking.csv").open() as file:
         table = list(csv.DictReader(file))
@@ -65,8 +65,8 @@ def test_the_table_and_the_plots_are_written_whatever_the_trials_came_to(tmp_pat
     cost = plots.cost(rows, front(rows), "CPU", tmp_path / "cost.png")
     for picture in (map_, cost):
         assert picture.read_bytes().startswith(b"\x89PNG")
-    assert plots.heat_maps(rank([ENTRIES[3]._replace(scores={})], []), tmp_path / "none.png") == []
-    one = plots.cost(rank(ENTRIES[1:2], []), [], "CPU", tmp_path / "one.png")
+    assert plots.heat_maps(rank([RECORDS[3]._replace(scores={})], []), tmp_path / "none.png") == []
+    one = plots.cost(rank(RECORDS[1:2], []), [], "CPU", tmp_path / "one.png")
     assert one.exists()
 
 
@@ -87,7 +87,7 @@ def test_the_table_and_the_plots_are_written_whatever_the_trials_came_to(tmp_pat
 def test_a_heat_map_is_drawn_of_any_two_numbers_that_were_varied(
     values: list[Values], axes: int, tmp_path: Path
 ) -> None:
-    rows = rank([Entry(number, of, "finished", {10: number}, 1.0, "") for number, of in enumerate(values)], [])
+    rows = rank([TrialRecord(number, of, "finished", {10: number}, 1.0, "") for number, of in enumerate(values)], [])
     assert len(plots.varied(rows)) == axes
     assert len(plots.heat_maps(rows, tmp_path / "map.png")) == (axes == 2)
 
@@ -95,7 +95,9 @@ def test_a_heat_map_is_drawn_of_any_two_numbers_that_were_varied(
 def test_the_learning_rates_and_then_the_balance_come_first_in_a_heat_map() -> None:
     point = {"r1": 0.0, "balance": 1.0, "discriminator.learning_rate": 1e-4, "generator.learning_rate": 1e-4}
     other = {field: 2 * value + 1 for field, value in point.items()}
-    rows = rank([Entry(number, of, "finished", {10: 1.0}, 1.0, "") for number, of in enumerate((point, other))], [])
+    rows = rank(
+        [TrialRecord(number, of, "finished", {10: 1.0}, 1.0, "") for number, of in enumerate((point, other))], []
+    )
     assert plots.varied(rows) == ["generator.learning_rate", "discriminator.learning_rate", "balance", "r1"]
 
 

@@ -1,4 +1,4 @@
-"""What survives a search's death: every ledger here is opened anew, as the next process would."""
+"""What survives a search's death: every study here is opened anew, as the next process would."""
 
 from pathlib import Path
 
@@ -7,22 +7,22 @@ import pytest
 from raygan.pipeline.config import smoke
 from raygan.pipeline.tuning.search import Rungs
 from raygan.pipeline.tuning.space import Values, parse
-from raygan.pipeline.tuning.study import Entry, Study, axes, importances
+from raygan.pipeline.tuning.study import Study, TrialRecord, distributions, importances
 
 SPACE = parse({"balance": "0.5:5", "loss": "bce,hinge", "generator.betas": "[0.0,0.9],[0.5,0.999]"})
-AXES = axes(SPACE, smoke())
+DISTRIBUTIONS = distributions(SPACE, smoke())
 
 
 def opened(folder: Path, count: int = 6, rungs: Rungs | None = None) -> Study:
-    return Study(folder / "journal.log", "search", AXES, count, rungs=rungs)
+    return Study(folder / "journal.log", "search", DISTRIBUTIONS, count, rungs=rungs)
 
 
-def run(ledger: Study, score: float) -> Values:
-    entry = ledger.next()
-    assert entry is not None
-    ledger.report(entry.number, 100, score, cost=1.0)
-    ledger.end(entry.number, "finished")
-    return entry.values
+def run(study: Study, score: float) -> Values:
+    record = study.next()
+    assert record is not None
+    study.report(record.number, 100, score, cost=1.0)
+    study.end(record.number, "finished")
+    return record.values
 
 
 def test_a_search_killed_between_any_two_trials_tries_what_one_that_was_not_killed_tries(tmp_path: Path) -> None:
@@ -33,15 +33,15 @@ def test_a_search_killed_between_any_two_trials_tries_what_one_that_was_not_kill
     assert [run(opened(tmp_path / "killed"), score) for score in range(6)] == values
     assert len({value["balance"] for value in values}) == 6
     assert whole.next() is None
-    assert [entry.score for entry in opened(tmp_path / "whole").entries()] == [0, 1, 2, 3, 4, 5]
+    assert [record.score for record in opened(tmp_path / "whole").records()] == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_trial_that_had_not_ended_is_handed_out_again_first_with_what_it_had_reached(tmp_path: Path) -> None:
-    ledger = opened(tmp_path)
-    run(ledger, 1.0)
-    begun = ledger.next()
+    study = opened(tmp_path)
+    run(study, 1.0)
+    begun = study.next()
     assert begun is not None
-    ledger.report(begun.number, 50, 0.5, cost=3.0)
+    study.report(begun.number, 50, 0.5, cost=3.0)
 
     resumed = opened(tmp_path)
     again = resumed.next()
@@ -57,10 +57,10 @@ def test_a_trial_that_had_not_ended_is_handed_out_again_first_with_what_it_had_r
 def test_known_points_are_tried_first_and_only_once(tmp_path: Path) -> None:
     point = {"balance": 2.0, "loss": "hinge", "generator.betas": (0.5, 0.999)}
     opened(tmp_path).enqueue([point])
-    ledger = opened(tmp_path)
-    ledger.enqueue([point])
-    assert run(ledger, 0.0) == point
-    assert run(ledger, 0.0) != point
+    study = opened(tmp_path)
+    study.enqueue([point])
+    assert run(study, 0.0) == point
+    assert run(study, 0.0) != point
 
 
 def test_rungs_let_the_best_go_on_across_a_restart(tmp_path: Path) -> None:
@@ -68,59 +68,59 @@ def test_rungs_let_the_best_go_on_across_a_restart(tmp_path: Path) -> None:
     assert [rungs.passed(position) for position in (9, 10, 29, 30, 90)] == [0, 1, 1, 2, 3]
     stopped = []
     for score in (5.0, 6.0, 7.0, 4.0, 8.0, 3.0):
-        ledger = opened(tmp_path, rungs=rungs)
-        entry = ledger.next()
-        assert entry is not None
-        if ledger.report(entry.number, 10, score, cost=1.0):
+        study = opened(tmp_path, rungs=rungs)
+        record = study.next()
+        assert record is not None
+        if study.report(record.number, 10, score, cost=1.0):
             stopped.append(score)
-            ledger.end(entry.number, "stopped")
+            study.end(record.number, "stopped")
         else:
-            ledger.end(entry.number, "finished")
+            study.end(record.number, "finished")
     assert stopped == [6.0, 7.0, 8.0]
 
 
 def test_a_trial_that_was_not_wanted_any_more_when_the_search_died_is_not_run_on(tmp_path: Path) -> None:
-    ledger = opened(tmp_path, rungs=Rungs(10, 3))
+    study = opened(tmp_path, rungs=Rungs(10, 3))
     for score in (1.0, 2.0):
-        entry = ledger.next()
-        assert entry is not None
-        unwanted = ledger.report(entry.number, 10, score, cost=1.0)
+        record = study.next()
+        assert record is not None
+        unwanted = study.report(record.number, 10, score, cost=1.0)
     assert unwanted
     resumed = opened(tmp_path, rungs=Rungs(10, 3))
-    assert [entry.state for entry in resumed.entries()] == ["running", "stopped"]
+    assert [record.state for record in resumed.records()] == ["running", "stopped"]
     again = resumed.next()
     assert again is not None
     assert again.number == 0
 
 
 def test_score_and_cost_can_be_minimised_together(tmp_path: Path) -> None:
-    ledger = Study(tmp_path / "journal.log", "search", AXES, 25, sampler="optuna", seed=1, costs=True)
+    study = Study(tmp_path / "journal.log", "search", DISTRIBUTIONS, 25, sampler="optuna", seed=1, costs=True)
     for _ in range(25):
-        entry = ledger.next()
-        assert entry is not None
-        balance = entry.values["balance"]
-        assert not ledger.report(entry.number, 10, abs(balance - 2), cost=abs(balance - 3))
-        ledger.end(entry.number, "failed" if entry.number == 3 else "finished", "")
-    early, late = (ledger.entries()[some] for some in (slice(10), slice(15, None)))
+        record = study.next()
+        assert record is not None
+        balance = record.values["balance"]
+        assert not study.report(record.number, 10, abs(balance - 2), cost=abs(balance - 3))
+        study.end(record.number, "failed" if record.number == 3 else "finished", "")
+    early, late = (study.records()[some] for some in (slice(10), slice(15, None)))
     assert mean_distance(late) < mean_distance(early)
 
 
-def mean_distance(entries: list[Entry]) -> float:
+def mean_distance(records: list[TrialRecord]) -> float:
     """From the balances that no other beats in both."""
-    return sum(max(2 - e.values["balance"], e.values["balance"] - 3, 0) for e in entries) / len(entries)
+    return sum(max(2 - e.values["balance"], e.values["balance"] - 3, 0) for e in records) / len(records)
 
 
 def test_importance_names_the_field_that_decides_where_most_trials_have_a_score(tmp_path: Path) -> None:
-    ledger = opened(tmp_path, count=20)
+    study = opened(tmp_path, count=20)
     for number in range(20):
-        entry = ledger.next()
-        assert entry is not None
-        ledger.report(entry.number, 10, entry.values["balance"] ** 2, cost=1.0)
+        record = study.next()
+        assert record is not None
+        study.report(record.number, 10, record.values["balance"] ** 2, cost=1.0)
         if number % 4 == 0:
-            ledger.report(entry.number, 30, 0.0, cost=2.0)
-        ledger.end(entry.number, "stopped")
-    position, shares = importances(ledger.entries(), AXES)
+            study.report(record.number, 30, 0.0, cost=2.0)
+        study.end(record.number, "stopped")
+    position, shares = importances(study.records(), DISTRIBUTIONS)
     assert position == 10
     assert max(shares, key=lambda field: shares[field]) == "balance"
     assert sum(shares.values()) == pytest.approx(1)
-    assert importances(ledger.entries()[:2], AXES)[1] == {}
+    assert importances(study.records()[:2], DISTRIBUTIONS)[1] == {}

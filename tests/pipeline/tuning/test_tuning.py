@@ -8,12 +8,12 @@ import pytest
 from raygan.pipeline.config import Evaluation, Launch, smoke
 from raygan.pipeline.launch.trainer import plan as plan_of_a_run
 from raygan.pipeline.tuning import recording
-from raygan.pipeline.tuning.capacity import room
+from raygan.pipeline.tuning.capacity import capacity
 from raygan.pipeline.tuning.coordinator import Coordinator, open_finals
 from raygan.pipeline.tuning.search import Options, plan
 from raygan.pipeline.tuning.space import parse
 from raygan.sharding.errors import UserError
-from tests.pipeline.tuning.searches import ledger_of, mlflow_runs, planned
+from tests.pipeline.tuning.searches import mlflow_runs, planned, study_of
 
 
 @pytest.fixture(scope="module")
@@ -30,26 +30,26 @@ def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(s
     search = recording.begin_search(search, "raygan tune")
     search.save()
     stopped: list[str] = []
-    conductor = Coordinator(search, stopped.append, stopping=lambda: False)
+    coordinator = Coordinator(search, stopped.append, stopping=lambda: False)
 
-    names = [conductor.next() for _ in range(3)]  # of four, one cannot be
+    names = [coordinator.next() for _ in range(3)]  # of four, one cannot be
     assert None not in names
-    assert [conductor.next(), conductor.over] == [None, False]
+    assert [coordinator.next(), coordinator.over] == [None, False]
     first, second, third = map(str, names)
-    conductor.result(first, {"position": 64, "score": 2.0, "seconds": 5.0})
-    conductor.ended(first, "failed", "loss/generator is nan at 64 images")
-    conductor.result(second, {"position": 64, "score": 1.0, "seconds": 5.0})
-    conductor.result(second, {"position": 64, "score": 1.0, "seconds": 1.0})  # started again
-    conductor.ended(second, "finished", "")
-    conductor.ended(third, "finished", "")  # its evaluation failed
-    conductor.close()
+    coordinator.result(first, {"position": 64, "score": 2.0, "seconds": 5.0})
+    coordinator.ended(first, "failed", "loss/generator is nan at 64 images")
+    coordinator.result(second, {"position": 64, "score": 1.0, "seconds": 5.0})
+    coordinator.result(second, {"position": 64, "score": 1.0, "seconds": 1.0})  # started again
+    coordinator.ended(second, "finished", "")
+    coordinator.ended(third, "finished", "")  # its evaluation failed
+    coordinator.close()
 
-    entries = conductor.ledger.entries()
-    reasons = " ".join(entry.reason for entry in entries if entry.state == "failed")
+    records = coordinator.study.records()
+    reasons = " ".join(record.reason for record in records if record.state == "failed")
     assert "which batch normalisation mixes" in reasons
     assert "loss/generator is nan" in reasons
     assert "its last evaluation failed" in reasons
-    assert [entry.cost for entry in entries if entry.state == "finished"] == [6.0]
+    assert [record.cost for record in records if record.state == "finished"] == [6.0]
     _, trials = mlflow_runs(search)
     assert Counter(trial.info.status for trial in trials) == {"FAILED": 2, "FINISHED": 1}
     (failed,) = [trial for trial in trials if trial.info.run_name == f"failing-{first}"]
@@ -64,17 +64,17 @@ def test_the_next_driver_ends_what_had_ended_and_hands_out_the_rest_under_the_ru
     search.save()
     first = Coordinator(search, stop_one=lambda name: None, stopping=lambda: False)
     assert [first.next(), first.next()] == ["0000", "0001"]
-    first.ledger.report(0, 64, 2.0, cost=1.0)
-    first.ledger.end(0, "finished")
-    first.ledger.report(1, 32, 3.0, cost=1.0)  # killed before MLflow heard of either
+    first.study.report(0, 64, 2.0, cost=1.0)
+    first.study.end(0, "finished")
+    first.study.report(1, 32, 3.0, cost=1.0)  # killed before MLflow heard of either
     before = {run.info.run_name: run.info.run_id for run in mlflow_runs(search)[1]}
     assert {run.info.status for run in mlflow_runs(search)[1]} == {"RUNNING"}
 
     second = Coordinator(search, stop_one=lambda name: None, stopping=lambda: False)
-    second.settle(second.ledger)
-    assert [standing.state for standing in second.standings.values()] == ["finished", "interrupted"]
+    second.sync_status(second.study)
+    assert [status.state for status in second.statuses.values()] == ["finished", "interrupted"]
     assert [second.next(), second.next(), second.next()] == ["0001", "0002", None]
-    goes_on = second.standings["0001"]
+    goes_on = second.statuses["0001"]
     assert (goes_on.state, goes_on.position, goes_on.score) == ("running", 32, 3.0)
     statuses = {run.info.run_name: run.info.status for run in mlflow_runs(search)[1]}
     assert statuses == {"next-0000": "FINISHED", "next-0001": "RUNNING", "next-0002": "RUNNING"}
@@ -100,26 +100,26 @@ def test_a_trial_is_scored_at_rungs_and_at_its_end_or_as_any_run_if_none_is_stop
 
 def test_a_trial_that_does_not_fit_is_refused_with_the_numbers(shards: Path, place: Path) -> None:
     nodes = [{"CPU": 2.0, "memory": 1e9}, {"CPU": 3.0, "GPU": 1.0}]
-    assert room(planned(shards, place, "x", 64, trials=9), nodes).trials == 5
-    assert room(planned(shards, place, "x", 64, workers=2, trials=9), nodes).trials == 2
-    assert room(planned(shards, place, "x", 64, trials=9, concurrent=3), nodes).trials == 3
+    assert capacity(planned(shards, place, "x", 64, trials=9), nodes).trials == 5
+    assert capacity(planned(shards, place, "x", 64, workers=2, trials=9), nodes).trials == 2
+    assert capacity(planned(shards, place, "x", 64, trials=9, concurrent=3), nodes).trials == 3
     with pytest.raises(UserError, match=r"`workers_per_trial` 6: .* 5 CPUs, 1 GPUs on 2 node.*room for 5 worker"):
-        room(planned(shards, place, "x", 64, workers=6), nodes)
+        capacity(planned(shards, place, "x", 64, workers=6), nodes)
     with pytest.raises(UserError, match=r"`concurrent` 4: .*which is 2 trial"):
-        room(planned(shards, place, "x", 64, workers=2, concurrent=4), nodes)
+        capacity(planned(shards, place, "x", 64, workers=2, concurrent=4), nodes)
 
 
 def test_finals_are_the_best_with_other_seeds(shards: Path, place: Path) -> None:
     search = planned(shards, place, "finals", 64, trials=4, finalists=2, seeds=3)
     search.save()
-    ledger = ledger_of(search)
+    study = study_of(search)
     for score in (3.0, 1.0, 2.0, 4.0):
-        entry = ledger.next()
-        assert entry is not None
-        ledger.report(entry.number, 64, score, cost=1.0)
-        ledger.end(entry.number, "finished")
-    finals = open_finals(search, ledger)
+        record = study.next()
+        assert record is not None
+        study.report(record.number, 64, score, cost=1.0)
+        study.end(record.number, "finished")
+    finals = open_finals(search, study)
     handed = []
-    while entry := finals.next():
-        handed.append((entry.values["trial"], entry.values["seed"]))
+    while record := finals.next():
+        handed.append((record.values["trial"], record.values["seed"]))
     assert sorted(handed) == [(1, 1), (1, 2), (2, 1), (2, 2)]
