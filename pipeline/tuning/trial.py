@@ -1,9 +1,9 @@
 """What one trial does, in the process that Ray Tune gives it.
 
-A trial of one worker trains in this very process, which Tune keeps warm for the next trial. A trial of several is a
-Ray Train run of its own, driven from here; this process then needs no CPU. Either way the run goes on from its newest
-checkpoint if it has one, and ends by itself: when the search does not want it any more it is told so, as a run is on
-Ctrl-C, because a trial that Tune stops is killed with its writes undelivered.
+A trial of one worker trains in this process, which Tune keeps for the next trial. A trial of several workers is a
+Ray Train run, which this process starts; it then needs no CPU itself. Either way the run continues from its newest
+checkpoint if it has one. To stop a trial, the search asks it to end, as Ctrl-C asks a run: a trial that Tune stops is
+killed, and what it had not yet written to MLflow is lost.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from raygan.sharding.errors import RunError, UserError
 if TYPE_CHECKING:
     from raygan.pipeline.distributed import DistributedContext
 
-CLOSE_SECONDS = 20.0  # for MLflow to take what the trial wrote; what is left then, the driver delivers later
-THREAD_SECONDS = "60"  # that Tune waits for a trial's function to end before it takes another process for the next
+CLOSE_SECONDS = 20.0  # for MLflow to take what the trial wrote; the driver delivers the rest later
+THREAD_SECONDS = "60"  # that Tune waits for a trial's function to end, before it gives the next trial a new process
 
-_cached: set[str] = set()  # data sets whose real statistics this process has seen in the cache
+_cached: set[str] = set()  # digests of the data sets whose statistics are known to be cached
 
 
 class Ended(TypedDict):
@@ -38,14 +38,14 @@ class Ended(TypedDict):
 
 
 def run_trial(given: dict[str, Any], *, folder: str, score: Score, monitor: Any) -> Ended:
-    """Tune's function. `given`: the trial's name; its run in `folder` says all else.
+    """The function that Tune runs. `given`: the name of the trial; its run in `folder` holds everything else.
 
-    An error that would come again ends the trial as failed; any other is raised, so that Tune tries once more.
+    An error that would come again ends the trial as failed; any other is raised, so that Tune starts the trial again.
     """
     os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = THREAD_SECONDS
     run = runs.load(folder, given["name"])
     report = Report(run.name, score, monitor)
-    if not report.wanted():  # asked before the imports, so that a search which is stopped ends at once
+    if not report.wanted():  # asked before the imports, so that a search that is being stopped ends at once
         return Ended(ended="stopped", reason="")
     import torch
 
@@ -53,16 +53,15 @@ def run_trial(given: dict[str, Any], *, folder: str, score: Score, monitor: Any)
 
     report.start_clock()
     try:
-        reached = (
-            _train_in_this_process(run, report) if int(run.launch.workers) == 1 else _train_with_ray_train(run, report)
-        )
+        train = _train_in_this_process if int(run.launch.workers) == 1 else _train_with_ray_train
+        reached = train(run, report)
     except (RunError, UserError, torch.OutOfMemoryError) as e:
         return Ended(ended="failed", reason=" ".join(str(e).split()))
     return Ended(ended="finished" if reached >= run.config.images else "stopped", reason="")
 
 
 class Report:
-    """From a trial to Tune, which hears of scores, and to the monitor, which hears of everything."""
+    """Sends the scores of a trial to Tune, and all its events to the monitor."""
 
     def __init__(self, trial: str, score: Score, monitor: Any) -> None:
         self._trial, self._monitor = trial, monitor
@@ -70,20 +69,20 @@ class Report:
         self.start_clock()
 
     def wanted(self) -> bool:
-        """Says that the trial is there; returns whether the driver still wants it."""
+        """Sends an empty event; returns whether the driver still wants the trial."""
         return not self._post(TrialEvent(self._trial, Event(0, {})))
 
     def start_clock(self) -> None:
-        """What happens from now on is the trial's cost."""
+        """From now on, time counts as cost of the trial."""
         self._start = time.monotonic()
 
     def __call__(self, event: Event) -> bool:
-        """Passes it on; returns whether the driver wants the trial to stop."""
+        """Sends an event; returns whether the driver wants the trial to stop."""
         import ray.tune
 
         scores = [value for name, value in event.metrics.items() if name.startswith(self._score)]
         if scores:
-            # Tune answers when the driver has judged it, so what the monitor answers next is its decision.
+            # This returns once the driver has decided about the score: the monitor's next answer is that decision.
             seconds = time.monotonic() - self._start
             ray.tune.report({"position": event.position, "score": scores[0], "seconds": seconds})
         return self._post(TrialEvent(self._trial, event))
@@ -110,9 +109,9 @@ def _train_in_this_process(run: Run, report: Report) -> int:
     torch.set_num_threads(run.launch.cpus_per_worker)
     session = ClusterSession(run, True, report)
     try:
-        place = DistributedContext(device=torch.device("cuda" if run.launch.gpu else "cpu"))
-        _cache_real_statistics(run, place)
-        reached = work(run.config, run.launch.shards, place, session, run.launch.cache, **run.launch.copies)
+        context = DistributedContext(device=torch.device("cuda" if run.launch.gpu else "cpu"))
+        _cache_real_statistics(run, context)
+        reached = work(run.config, run.launch.shards, context, session, run.launch.cache, **run.launch.copies)
         session.finish()
         return reached
     finally:
@@ -121,8 +120,8 @@ def _train_in_this_process(run: Run, report: Report) -> int:
             torch.cuda.empty_cache()
 
 
-def _cache_real_statistics(run: Run, place: DistributedContext) -> None:
-    """Leaves them in the cache before any trial needs them: one of those that begin together computes them for all."""
+def _cache_real_statistics(run: Run, context: DistributedContext) -> None:
+    """Computes the statistics of the real images unless they are cached: only one of several trials does."""
     from raygan.pipeline.evaluation.cache import user_folder
     from raygan.pipeline.training.loop import evaluator
 
@@ -130,5 +129,5 @@ def _cache_real_statistics(run: Run, place: DistributedContext) -> None:
         return
     (folder := user_folder()).mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "real-statistics.lock"):
-        evaluator(run.config, run.config.evaluation.count, run.launch.shards, place, run.launch.copies).real()
+        evaluator(run.config, run.config.evaluation.count, run.launch.shards, context, run.launch.copies).real()
     _cached.add(run.data)
