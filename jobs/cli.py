@@ -1,4 +1,4 @@
-"""The `raygan` command from end to end: its subcommands gathered, one of them run, its errors as words and a status."""
+"""The `raygan` command: runs one of its subcommands, and turns an error into one line and an exit status."""
 
 import sys
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from raygan.jobs.commands.cluster import doctor, jobs, submit  # noqa: F401  (im
 from raygan.jobs.commands.data import data, shard, shards  # noqa: F401
 from raygan.jobs.commands.runs import evaluate, flush, generate, ui  # noqa: F401
 from raygan.jobs.commands.training import demo, train, tune  # noqa: F401
+from raygan.jobs.ui import crash
 from raygan.jobs.ui.flags import as_flags
 from raygan.jobs.ui.progress import console
 from raygan.sharding.errors import RunError, UserError
@@ -19,7 +20,7 @@ from raygan.sharding.errors import RunError, UserError
 
 def fail(status: int, message: str) -> NoReturn:
     """Prints what is wrong in one red line, with settings named as flags, and exits with this status."""
-    console.print(f"raygan: {as_flags(message)}", style="red", markup=False, soft_wrap=True)
+    console.print(f"raygan: {as_flags(' '.join(message.splitlines()))}", style="red", markup=False, soft_wrap=True)
     sys.exit(status)
 
 
@@ -34,7 +35,11 @@ def words_of(error: CycloptsError) -> str:
 
 
 def main(tokens: Sequence[str] | None = None) -> None:
-    """Runs one command; exits with 2 for a mistake in what was asked, with 1 for a run that failed."""
+    """Runs one command; exits with 2 for a mistake in what was asked, with 1 for a run that failed.
+
+    What nobody foresaw is one line too, with status 1; its traceback is in the file that the line names.
+    """
+    tokens = sys.argv[1:] if tokens is None else tokens
     try:
         app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as e:
@@ -44,4 +49,6 @@ def main(tokens: Sequence[str] | None = None) -> None:
     except RunError as e:
         fail(1, str(e))
     except KeyboardInterrupt as e:
-        fail(130, str(e) or "interrupted; what was finished is kept, and the same command goes on from there")
+        fail(130, str(e) or "interrupted; what was finished is kept, and the same command continues from there")
+    except Exception as e:
+        fail(1, crash.explain(e, tokens, " ".join(app.parse_commands(tokens)[0])))
