@@ -3,13 +3,14 @@
 import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from raygan.jobs.cluster import token
 from raygan.jobs.ui.progress import console
+from raygan.jobs.ui.waiting import waiting
 from raygan.pipeline.launch.private import ask_head
-from raygan.sharding.errors import UserError
+from raygan.sharding.errors import RunError, UserError
 
 GROUP = "ray.io/node-group"  # the label of a node that KubeRay, `ray up` or an autoscaler started
 
@@ -18,40 +19,78 @@ GROUP = "ray.io/node-group"  # the label of a node that KubeRay, `ray up` or an 
 def cluster(cpus: int = 1, gpus: int = 0) -> Iterator[None]:
     """Connects to Ray. A local cluster claims at least `cpus` logical CPUs, so that small machines run small work.
 
-    Raises UserError if RAY_ADDRESS leads to no cluster, its token is another, or it will never hold what is asked.
+    Raises UserError if RAY_ADDRESS leads to no cluster, its token is another, or it will never hold what is asked;
+    RunError if Ray does not start on this machine.
     """
     token.require()
     # uv's hook would upload the whole working directory.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    address = os.environ.get("RAY_ADDRESS")
     import ray
 
     if ray.is_initialized():
         yield
         return
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address := os.environ.get("RAY_ADDRESS"):
-        _connect(address, quiet)
-    else:
-        ray.init(num_cpus=max(cpus, os.cpu_count() or 1), include_dashboard=True, **quiet)
     try:
-        look_for_room(cpus, gpus)
+        if address:
+            _connect(address)
+        else:
+            _start(cpus)
+        check_capacity(cpus, gpus)
         yield
     finally:
         ray.shutdown()
 
 
-def _connect(address: str, quiet: Mapping[str, object]) -> None:
+def _connect(address: str) -> None:
+    from ray.exceptions import AuthenticationError, RpcError
+
+    where = f"RAY_ADDRESS={address}"
+    if address.startswith("http"):
+        raise UserError(f"{where}: this dashboard takes jobs: type raygan submit -- and the command")
+    try:
+        with waiting(f"the Ray cluster at {address}"):
+            _knock(address)
+            _initialise(address=address)
+    except AuthenticationError as e:
+        raise token.refusal(where, e) from e
+    except OSError as e:
+        raise UserError(f"{where}: no Ray cluster answers there; start one or unset it") from e
+    except ValueError as e:
+        raise UserError(f"{where}: not the address of a cluster; give HOST:PORT of its head, as 10.0.0.1:6379") from e
+    except RpcError as e:
+        raise UserError(
+            f"{where}: what answers there is not the head of a Ray cluster ({_line(e)}); check host and port"
+        ) from e
+    except RuntimeError as e:
+        raise UserError(
+            f"{where}: the cluster does not take this process ({_line(e)}); use its versions of Python and Ray"
+        ) from e
+
+
+def _start(cpus: int) -> None:
+    try:
+        with waiting("Ray to start on this machine"):
+            _initialise(num_cpus=max(cpus, os.cpu_count() or 1), include_dashboard=True)
+    except OSError as e:
+        raise RunError(
+            f"Ray does not start on this machine ({_line(e)}); set RAY_TMPDIR to a folder with a short path "
+            "that you can write to and that has room"
+        ) from e
+    except ValueError as e:
+        raise RunError(f"Ray does not start on this machine ({_line(e)}); unset the RAY_ variable that it names") from e
+    except Exception as e:  # of a start that takes more than thirty seconds Ray raises a plain Exception
+        raise RunError(
+            f"Ray does not start on this machine ({_line(e)}); try again when the machine has memory and time to "
+            "spare, or set RAY_ADDRESS to a cluster"
+        ) from e
+
+
+def _initialise(**options: object) -> None:
+    """The one call of ray.init in raygan's commands. Ray's own log lines stay in its files."""
     import ray
 
-    if address.startswith("http"):
-        raise UserError(f"RAY_ADDRESS={address}: this dashboard takes jobs: type raygan submit -- and the command")
-    try:
-        _knock(address)
-        ray.init(address, **quiet)
-    except ray.exceptions.AuthenticationError as e:
-        raise token.refusal(f"RAY_ADDRESS={address}", e) from e
-    except OSError as e:
-        raise UserError(f"RAY_ADDRESS={address}: no Ray cluster answers there; start one or unset it") from e
+    ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
 
 
 def _knock(address: str) -> None:
@@ -62,8 +101,16 @@ def _knock(address: str) -> None:
         ask_head(address)
 
 
-def look_for_room(cpus: int, gpus: int) -> None:
-    """Refuses what a fixed cluster cannot hold; on one that somebody adds nodes to, says that the work will wait."""
+def _line(error: Exception) -> str:
+    """An error of Ray in one line: its own is often a page."""
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+
+
+def check_capacity(cpus: int, gpus: int) -> None:
+    """Refuses what a fixed cluster cannot hold; on one that adds nodes, says that the work will wait.
+
+    Raises UserError.
+    """
     import ray
 
     total = ray.cluster_resources()

@@ -6,9 +6,7 @@ import pytest
 from cyclopts import CycloptsError
 
 from raygan.jobs.cli import app
-from raygan.jobs.cluster import connect as cluster
-from raygan.jobs.cluster import send as submit
-from raygan.jobs.cluster.follow import Shown
+from raygan.jobs.cluster import send
 from raygan.sharding.errors import UserError
 
 TRAIN = "train --shards s3://faces/shards --runs /data/runs"
@@ -33,7 +31,7 @@ def words(line: str) -> list[str]:
     ],
 )
 def test_a_command_that_may_travel_is_let_go(line: str) -> None:
-    submit.check(app, words(line))
+    send.check(app, words(line))
 
 
 @pytest.mark.parametrize(
@@ -52,13 +50,13 @@ def test_a_command_that_may_travel_is_let_go(line: str) -> None:
 )
 def test_what_would_fail_there_or_tell_a_secret_is_refused_here(line: str, complaint: str) -> None:
     with pytest.raises(UserError, match=complaint):
-        submit.check(app, words(line))
+        send.check(app, words(line))
 
 
 @pytest.mark.parametrize("line", [f"{TRAIN} --batch 0", f"{TRAIN} --wrokers 2", "tarin"])
 def test_a_mistyped_command_is_refused_here(line: str) -> None:
     with pytest.raises(CycloptsError):
-        submit.check(app, words(line))
+        send.check(app, words(line))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +70,7 @@ def test_a_mistyped_command_is_refused_here(line: str) -> None:
     ],
 )
 def test_a_run_gets_the_jobs_name_if_it_has_none(line: str, sent: str) -> None:
-    assert submit.named(words(line), "job") == words(sent)
+    assert send.named(words(line), "job") == words(sent)
 
 
 @pytest.mark.parametrize(
@@ -86,32 +84,10 @@ def test_a_run_gets_the_jobs_name_if_it_has_none(line: str, sent: str) -> None:
     ],
 )
 def test_a_command_that_is_resumed_goes_on_with_what_was_begun(line: str, sent: str) -> None:
-    assert submit.resumed(words(line)) == words(sent)
+    assert send.resumed(words(line)) == words(sent)
 
 
 def test_the_line_for_the_heads_shell_keeps_every_word_whole() -> None:
-    line = submit.entrypoint(["evaluate", "a b", "--runs", "/data/it's"], installed=True)
+    line = send.entrypoint(["evaluate", "a b", "--runs", "/data/it's"], installed=True)
     assert shlex.split(line) == ["raygan", "evaluate", "a b", "--runs", "/data/it's"]
-    assert submit.entrypoint(["shard", "/a"], installed=False) == "python -P -m raygan.jobs shard /a"
-
-
-def test_a_log_that_is_told_again_from_its_beginning_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
-    shown = Shown()
-    for connection in (("one\n", "tw"), ("one\ntwo\n",), ("one\n", "two\nthree\n")):
-        position = 0
-        for part in connection:
-            shown.show(part, position)
-            position += len(part)
-    assert capsys.readouterr().out == "one\ntwo\nthree\n"
-
-
-def test_a_fixed_cluster_refuses_what_it_cannot_hold_and_a_growing_one_says_that_it_waits(
-    ray_cluster: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(UserError, match="asks for 900 CPUs, and this cluster has 4: ask for fewer or add nodes"):
-        cluster.look_for_room(900, 0)
-    monkeypatch.setattr(cluster, "GROUP", "ray.io/node-id")  # a label that every node has
-    cluster.look_for_room(900, 1)
-    said = capsys.readouterr().err.splitlines()
-    assert ["waiting for its nodes" in line for line in said] == [True, True]
-    assert "asks for 1 GPUs, and this cluster has 0 yet" in said[1]
+    assert send.entrypoint(["shard", "/a"], installed=False) == "python -P -m raygan.jobs shard /a"
