@@ -15,7 +15,8 @@ from raygan.sharding.plan import PlannedShard, limited, plan
 from raygan.sharding.sources.detect import open_source
 from raygan.sharding.sources.source import Reject, Source
 from raygan.sharding.storage.folder import Folder
-from raygan.sharding.storage.lock import LEASE, Lock, locked
+from raygan.sharding.storage.lease import LEASE
+from raygan.sharding.storage.lock import Lock, locked
 from raygan.sharding.writer import write_shard
 
 Progress = Callable[[int, int, str], None]

@@ -5,12 +5,14 @@ import os
 import secrets
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from raygan.sharding.errors import UserError
 
+_CREATING = threading.Lock()  # memory:// looks for a file and writes it in two steps
 _EXTRAS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "hf": "huggingface_hub"}
 
 
@@ -173,10 +175,13 @@ class Folder:
                 os.close(handle)
 
     def create(self, name: str, data: bytes) -> bool:
-        """Writes a file unless there is one already; says whether it did."""
+        """Writes a file unless there is one already; says whether it did. Of several at once, one does.
+
+        For object stores only: S3, Google Cloud Storage and Azure do it in one step. Raises OSError.
+        """
         assert self.local is None, "local folders are locked by the operating system"
         try:
-            with _store_errors():
+            with _store_errors(), _CREATING if "memory" in self._fs.protocol else contextlib.nullcontext():
                 self._fs.pipe_file(self._at(name), data, mode="create")
         except FileExistsError:
             return False

@@ -1,101 +1,65 @@
-"""One converter at a time for one OUT.
+"""One conversion at a time into one folder.
 
-Locally the operating system holds the lock, so it goes with the process that held it, however that ends. An object
-store has no locks: there the holder creates an object that only one can create, renews it while it works, and who
-finds one that was not renewed for LEASE seconds takes it over.
+In a local folder the operating system holds the lock, so it ends with the process that held it, however that ends. In
+an object store it is a lease (lease.py).
 """
 
 import contextlib
-import getpass
-import json
-import os
-import socket
-import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Protocol
 
-from raygan.sharding.errors import UserError
+import filelock
+
+from raygan.sharding.errors import RunError
 from raygan.sharding.storage.folder import Folder
+from raygan.sharding.storage.holder import Holder, read_holder, taken
+from raygan.sharding.storage.lease import Lease
 
-LEASE = 120.0  # seconds
 _NAME = "lock"
 _HOLDER = "holder.json"
 
 
+class Lock(Protocol):
+    """A lock that is held."""
+
+    def renew(self) -> None:
+        """Shows that the holder is alive; to be called several times within a LEASE. RunError if it was lost."""
+
+    def release(self) -> None:
+        """Gives the lock up; a second call does nothing."""
+
+
 @contextlib.contextmanager
-def locked(folder: Folder, what: str) -> Iterator["Lock"]:
-    """Holds the lock that lies in `folder`; `what` is its name for a person. UserError says who else holds it."""
-    lock: Lock = _LocalLock(folder, what) if folder.local is not None else _LeasedLock(folder, what)
+def locked(folder: Folder, what: str) -> Iterator[Lock]:
+    """Holds the lock in `folder`; `what` is its name for a person.
+
+    Raises UserError, which names the holder, if another process holds it; OSError if the folder cannot be written.
+    """
+    lock: Lock = Lease(folder, what) if folder.local is None else _FileLock(folder, what)
     try:
         yield lock
     finally:
         lock.release()
 
 
-class Lock:
-    """A lock that is held."""
+class _FileLock:
+    """A lock that the operating system keeps."""
 
-    def renew(self) -> None:
-        """Shows that the holder is alive; to be called more often than every LEASE seconds."""
-
-    def release(self) -> None:
-        """Gives the lock up; a second call does nothing."""
-
-
-class _LocalLock(Lock):
     def __init__(self, folder: Folder, what: str) -> None:
-        import filelock
-
         assert folder.local is not None
         folder.local.mkdir(parents=True, exist_ok=True)
         self._lock = filelock.FileLock(folder.local / _NAME)
         try:
             self._lock.acquire(timeout=0)
         except filelock.Timeout:
-            raise _taken(folder, _HOLDER, what) from None
-        folder.write(_HOLDER, _ourselves())
+            holder = None
+            with contextlib.suppress(OSError, RunError):  # not yet written, or torn: it only serves the message
+                holder = read_holder(folder, _HOLDER)
+            raise taken(what, holder) from None
+        folder.write(_HOLDER, Holder.ourselves().to_bytes())
+
+    def renew(self) -> None:
+        pass
 
     def release(self) -> None:
         self._lock.release()
-
-
-class _LeasedLock(Lock):
-    def __init__(self, folder: Folder, what: str) -> None:
-        self._folder = folder
-        if not folder.create(_NAME, _ourselves()):
-            held = _read(folder, _NAME)
-            if time.time() - held.get("alive", 0) < LEASE:
-                raise _taken(folder, _NAME, what)
-            folder.write(_NAME, _ourselves())
-        self._renewed = time.monotonic()
-
-    def renew(self) -> None:
-        if time.monotonic() - self._renewed > LEASE / 4:
-            self._folder.write(_NAME, _ourselves())
-            self._renewed = time.monotonic()
-
-    def release(self) -> None:
-        with contextlib.suppress(OSError):  # a store that is gone; the lease ends by itself
-            self._folder.remove(_NAME)
-
-
-def _ourselves() -> bytes:
-    return json.dumps(
-        {"user": getpass.getuser(), "host": socket.gethostname(), "process": os.getpid(), "alive": time.time()}
-    ).encode()
-
-
-def _read(folder: Folder, name: str) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(folder.read(name))
-    except (OSError, ValueError):
-        return {}
-    return found
-
-
-def _taken(folder: Folder, name: str, what: str) -> UserError:
-    held = _read(folder, name)
-    holder = (
-        f"process {held['process']} of {held['user']} on {held['host']}" if "process" in held else "another process"
-    )
-    return UserError(f"{what}: {holder} is converting into it; wait for it, or choose another folder")

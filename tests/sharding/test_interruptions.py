@@ -1,7 +1,6 @@
 """Whatever interrupts a conversion, what is finished is kept, and the bytes at the end are those of a quiet run."""
 
 import contextlib
-import json
 import os
 import random
 import signal
@@ -19,7 +18,7 @@ from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.journal import FOLDER
 from raygan.sharding.options import ShardingOptions
 from raygan.sharding.storage.folder import Folder
-from raygan.sharding.storage.lock import LEASE, locked
+from raygan.sharding.storage.lock import locked
 from tests.sharding.sources import made as sources
 
 pytestmark = pytest.mark.ray_cluster
@@ -102,21 +101,6 @@ def test_two_converters_do_not_meet_in_one_folder(source: Path, tmp_path: Path, 
     ):
         convert(str(source), str(tmp_path), OPTIONS)
     assert convert(str(source), str(tmp_path), OPTIONS).written
-
-
-def test_a_lease_in_a_store_is_kept_renewed_and_taken_over_when_stale() -> None:
-    folder = Folder("memory://leases/one")
-    with locked(folder, "OUT"):
-        with (
-            pytest.raises(UserError, match=f"process {os.getpid()} of .* is converting into it"),
-            locked(folder, "OUT"),
-        ):
-            pass
-        held = json.loads(folder.read("lock"))
-        folder.write("lock", json.dumps({**held, "alive": held["alive"] - LEASE - 1}).encode())
-        with locked(folder, "OUT"):
-            assert json.loads(folder.read("lock"))["alive"] >= held["alive"]
-    assert folder.size("lock") is None
 
 
 @pytest.fixture

@@ -1,12 +1,6 @@
 """Both sides of a conversion on an object store that speaks the real S3 protocol, on loopback."""
 
 import resource
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -20,57 +14,11 @@ from raygan.sharding.show import contact_sheet
 from raygan.sharding.storage.folder import Folder
 from raygan.sharding.verify import verify
 from tests.sharding.sources import made as sources
+from tests.sharding.storage.s3 import Server, settings
 
 s3fs = pytest.importorskip("s3fs")
 pytest.importorskip("moto")
 OPTIONS = ShardingOptions(samples_per_shard=16, size=32)
-
-
-class Server:
-    """A moto server in its own process."""
-
-    def __init__(self, log: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.address = f"http://127.0.0.1:{self.port}"
-        code = "from moto.server import main; main()"
-        command = [sys.executable, "-c", code, "-H", "127.0.0.1", "-p", str(self.port)]
-        with log.open("wb") as out:
-            self.process = subprocess.Popen(command, stdout=out, stderr=out)
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"{self.address}/moto-api/", timeout=1).close()
-                return
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"the S3 server did not start:\n{log.read_text()}")
-                time.sleep(0.2)
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-def settings(address: str) -> dict[str, object]:
-    return {
-        "endpoint_url": address,
-        "key": "testing",
-        "secret": "testing",
-        "client_kwargs": {"region_name": "eu-central-1"},
-        "config_kwargs": {"retries": {"max_attempts": 1}, "connect_timeout": 2, "read_timeout": 5},
-    }
-
-
-@pytest.fixture(scope="module")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = Server(tmp_path_factory.mktemp("s3") / "server.log")
-    fsspec.config.conf["s3"] = settings(server.address)
-    s3fs.S3FileSystem().mkdir("faces")
-    yield "s3://faces"
-    fsspec.config.conf.pop("s3")
-    server.stop()
 
 
 @pytest.fixture(scope="module")
