@@ -55,7 +55,7 @@ def finish(run: Run, command: str) -> list[str]:
         faces = checkpoint.load_faces(best)
         Image.fromarray(faces.sheet(FACES, COLUMNS).numpy()).save(sheet)
         writer.artifact(sheet)
-        journey = Path(scratch) / tracking.JOURNEY
+        journey = Path(scratch) / tracking.INTERPOLATION
         Image.fromarray(faces.journey(STATIONS, STEPS).numpy()).save(journey)
         writer.artifact(journey)
         writer.artifact(_on_disk(best, Path(scratch)), "checkpoints")
@@ -105,7 +105,7 @@ def _registered(run: Run, header: Header, faces: Sampler, card: str) -> list[str
             card,
             header.config.attributes,
         )
-    except UserError as e:
-        return [f"the generator was not registered: {e}"]
+    except Exception as e:  # whatever goes wrong here, the run did train to its end
+        return [f"the generator was not registered: {tracking.note_unregistered(run.tracking, run.run_id, e)}"]
     champion = "the champion" if version.champion else f"not the champion ({version.reason})"
     return [f"registered as {version.name} version {version.version}, {champion}"]

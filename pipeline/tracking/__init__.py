@@ -1,16 +1,15 @@
 """MLflow: the only package that imports it.
 
-The driver creates a run and ends it (`runs`), one worker writes to it (`writer`) by way of a spool on its disk
-(`spool`, `delivery`), and later commands find it, deliver what was left (`afterwards`) and close it if its driver died
-(`liveness`).
-The best generator goes into the model registry (`model`, `served`); `server` shows it all in a browser.
+The driver creates and ends a run (`runs`, `describe`, `plot`), one worker writes to it (`spool/writer`), and later
+commands list runs, deliver what was left (`spool/flush`) and close runs whose driver died (`liveness`). The best
+generator goes into the model registry (`registry/`). `server` shows all of it in a browser.
 """
 
 from raygan.pipeline.tracking.check import check_registry, check_writing
 from raygan.pipeline.tracking.client import local_uri
-from raygan.pipeline.tracking.describe import GRID, JOURNEY, NOTE, ORIGIN, description, log_inputs, origin
+from raygan.pipeline.tracking.describe import GRID, INTERPOLATION, NOTE, ORIGIN, description, log_inputs, origin, user
 from raygan.pipeline.tracking.plot import log_accuracy
-from raygan.pipeline.tracking.registry.model import Registered, register_generator
+from raygan.pipeline.tracking.registry.register import Registered, note_unregistered, register_generator
 from raygan.pipeline.tracking.runs import (
     RunInfo,
     Status,
@@ -28,7 +27,7 @@ from raygan.pipeline.tracking.spool.writer import Writer
 
 __all__ = [
     "GRID",
-    "JOURNEY",
+    "INTERPOLATION",
     "NOTE",
     "ORIGIN",
     "Flushed",
@@ -48,9 +47,11 @@ __all__ = [
     "local_uri",
     "log_accuracy",
     "log_inputs",
+    "note_unregistered",
     "origin",
     "register_generator",
     "resume_run",
     "ui",
     "undelivered",
+    "user",
 ]

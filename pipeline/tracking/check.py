@@ -1,16 +1,16 @@
-"""May we write to an MLflow server? Found out by writing, and by taking it back."""
+"""Checks that an MLflow server takes writes, by writing and deleting what was written."""
 
 from __future__ import annotations
 
 import secrets
 
-from raygan.pipeline.tracking.runs import answering
+from raygan.pipeline.tracking.client import answering
 
 EXPERIMENT = "raygan-doctor"
 
 
 def check_writing(uri: str) -> None:
-    """Creates a run with a metric and an artifact, and deletes it. Raises UserError if the server does not take it."""
+    """Creates a run with a metric and an artifact, and deletes it. Raises UserError if the server refuses."""
     with answering(uri) as server:
         found = server.get_experiment_by_name(EXPERIMENT)
         run = server.create_run(found.experiment_id if found else server.create_experiment(EXPERIMENT))
@@ -20,7 +20,7 @@ def check_writing(uri: str) -> None:
 
 
 def check_registry(uri: str) -> None:
-    """Registers a model without a version, and deletes it. Raises UserError if the server does not take it."""
+    """Registers a model without a version, and deletes it. Raises UserError if the server refuses."""
     with answering(uri) as server:
         name = f"{EXPERIMENT}-{secrets.token_hex(4)}"
         server.create_registered_model(name)

@@ -1,23 +1,30 @@
-"""The way to an MLflow server: which one, how long to wait for it, and what it must never be told.
+"""Access to an MLflow server: its address, how long to wait for it, its errors, and secrets that it must not be sent.
 
 MLflow is imported inside functions: its import takes three seconds.
 """
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import os
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
+
+from raygan.pipeline.tracking import private
 from raygan.sharding.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# MLflow's own defaults block a call to a dead server for about four minutes. We try again ourselves.
-PATIENCE = {
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# MLflow's own defaults block a call to a server that is down for about four minutes. `retried` tries again instead.
+ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -26,6 +33,8 @@ PATIENCE = {
 SECRET_NAME = re.compile(r"TOKEN|PASSWORD|SECRET|ACCESS_KEY|API_KEY|CREDENTIAL|MLFLOW_TRACKING_USERNAME", re.IGNORECASE)
 USER_INFO = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 SHORTEST_SECRET = 6  # characters; a shorter value would blank out ordinary words
+RETRY_SECONDS = 30.0
+LOGIN = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, for driver and workers"
 
 
 def local_uri(folder: str | Path) -> str:
@@ -41,7 +50,7 @@ def local_folder(uri: str) -> Path | None:
 
 
 def client(uri: str) -> MlflowClient:
-    """A client of the server or store at `uri`. Nothing is asked of the server yet.
+    """A client of the server or store at `uri`. It sends no request yet.
 
     Raises UserError for an address that holds a user or a password: addresses are written down, credentials are not.
     """
@@ -53,15 +62,52 @@ def client(uri: str) -> MlflowClient:
     before_import()
     from mlflow import MlflowClient
 
-    # It prints a traceback of what it also raises, as when SQLite's disk is full, at each attempt.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    private.silence_the_store()
     return MlflowClient(uri)
 
 
 def before_import() -> None:
-    """Sets what MLflow reads from the environment when it is imported; what the user has set stays."""
-    for name, value in PATIENCE.items():
+    """Sets what MLflow reads from the environment when it is imported; a variable that is set already stays."""
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+
+
+@contextlib.contextmanager
+def answering(uri: str) -> Iterator[MlflowClient]:
+    """A client whose errors (no answer, a refusal) become UserError."""
+    server = client(uri)
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
+
+    try:
+        yield server
+    except (MlflowException, RequestException) as error:
+        if isinstance(error, MlflowException) and error.get_http_status_code() == 401:
+            raise UserError(f"MLflow at {redact(uri)} refuses the login: {LOGIN}") from error
+        raise UserError(f"MLflow at {redact(uri)} does not do what was asked ({first_line(error)})") from error
+
+
+def retried(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Calls again, for RETRY_SECONDS at most, while the server is busy; not when it cannot be reached at all."""
+    return _retrying(_busy)(call, *args, **kwargs)
+
+
+def retried_while_away(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Calls again, for RETRY_SECONDS at most, whatever is wrong with the server."""
+    return _retrying(lambda error: not isinstance(error, UserError))(call, *args, **kwargs)
+
+
+def _retrying(worth: Callable[[BaseException], bool]) -> Retrying:
+    return Retrying(
+        retry=retry_if_exception(worth),
+        stop=stop_after_delay(RETRY_SECONDS),
+        wait=wait_exponential(0.2, max=4),
+        reraise=True,
+    )
+
+
+def _busy(error: BaseException) -> bool:
+    return re.match(private.BUSY, str(error)) is not None
 
 
 def redact(text: str) -> str:

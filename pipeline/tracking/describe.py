@@ -1,4 +1,4 @@
-"""What a person reads before the curves: where a run came from, what it was given, and what came out."""
+"""A run's origin, inputs and description: who started it with which command and code, its data, its settings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import getpass
 import json
 import os
 import platform
+import subprocess
 from collections.abc import Mapping
 from importlib.metadata import distributions, version
 from pathlib import Path
@@ -13,42 +14,66 @@ from typing import Any
 
 import psutil
 
-from raygan.pipeline.tracking.client import before_import, redact
-from raygan.pipeline.tracking.runs import answering
+from raygan.pipeline.tracking.client import answering, redact
 from raygan.sharding.format.manifest import SPLITS, Manifest
 
 NOTE = "mlflow.note.content"  # the tag that MLflow shows as the run's description
 GRID = "faces.png"  # the artifact that the description shows
-JOURNEY = "between-faces.png"  # from each face of the grid's beginning to the next
+INTERPOLATION = "between-faces.png"  # the artifact with the interpolation between faces
 DIGEST_LENGTH = 36  # characters; MLflow's limit for a data set's digest
 ORIGIN = "RAYGAN_ORIGIN"  # tags as JSON
-SETTINGS = ("CUDA_", "MKL_", "NCCL_", "GLOO_", "OMP_", "RAY_TRAIN_", "TORCH_")  # variables that change how a run goes
+SETTINGS = (
+    "CUDA_",
+    "MKL_",
+    "NCCL_",
+    "GLOO_",
+    "OMP_",
+    "RAY_TRAIN_",
+    "TORCH_",
+)  # variables that affect a run
 
 
 def origin(command: str) -> dict[str, str]:
-    """Tags for `create_run`: the command as typed, who ran it, and the version of the code.
+    """Tags for `create_run`: the command as typed, the user, and the version of the code.
 
-    In a job that `raygan submit` sent they are those of whoever sent it: the variable ORIGIN holds them.
+    In a job that was sent to a cluster, the sender's: the environment variable ORIGIN holds them.
     """
     shown = {"mlflow.source.name": " ".join(command.split()[:2])}  # its column shows what follows the last slash
     if sent := os.environ.get(ORIGIN):
         return shown | json.loads(sent)
-    before_import()
-    from mlflow.utils.git_utils import get_git_commit
-
-    commit = get_git_commit(str(Path(__file__).parent))
+    commit = _commit()
     code = {"mlflow.source.git.commit": commit} if commit else {}
     return {
         **shown,
         "mlflow.source.type": "JOB" if "RAY_JOB_ID" in os.environ else "LOCAL",
-        "mlflow.user": getpass.getuser(),
+        "mlflow.user": user(),
         "version": version("raygan"),
         **code,
     }
 
 
+def user() -> str:
+    """The name of the calling user; the uid where the system has no name for it, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # KeyError until Python 3.12
+        return str(os.getuid())
+
+
+def _commit() -> str:
+    """The commit of this code; empty outside of a git repository."""
+    command = ["git", "-C", str(Path(__file__).resolve().parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
 def log_inputs(uri: str, run_id: str, shards: str, manifest: Manifest, config: Mapping[str, Any]) -> None:
-    """Records the data set as the run's input, and config.yaml, manifest.json and environment.json as artifacts."""
+    """Records the data set as the run's input, and config.yaml, manifest.json and environment.json as artifacts.
+
+    Raises UserError when the server does not answer.
+    """
     with answering(uri) as server:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -67,7 +92,7 @@ def log_inputs(uri: str, run_id: str, shards: str, manifest: Manifest, config: M
 
 
 def environment() -> dict[str, Any]:
-    """The machine, the packages and the few environment variables that change how a run goes; no other is looked at."""
+    """The machine, the packages and the environment variables of SETTINGS; no other variable is read."""
     packages = {found.name: found.version for found in distributions()}
     return {
         "python": platform.python_version(),
@@ -82,7 +107,7 @@ def environment() -> dict[str, Any]:
 def description(
     command: str, manifest: Manifest, run_id: str, scores: Mapping[str, float] | None = None, identity: str = ""
 ) -> str:
-    """The run's description in Markdown, for the tag NOTE; with `scores` also what came out, and the artifact GRID."""
+    """The run's description in Markdown, for the tag NOTE; with `scores` a table of them and the artifact GRID."""
     counts = ", ".join(f"{manifest.samples(split):,} {split}" for split in SPLITS if manifest.samples(split))
     parts = [
         f"```\n{redact(command)}\n```",

@@ -1,8 +1,8 @@
-"""Is the driver of a run still alive? A fact where we can look, a judgement by its heartbeat where we cannot.
+"""Is the driver of a run still alive?
 
-A driver is named by its place (one boot of one machine, one PID namespace) and its process (PID and start time, so
-that a PID given to another process is not taken for it). A command at the same place looks. Elsewhere only the
-heartbeat tells: whoever writes for a run renews it every minute, and a run silent for fifteen minutes has no driver.
+A driver is identified by its machine (one boot of it, one PID namespace) and its process (PID, and start time, since
+PIDs are used again). A command on the same machine looks the process up. Elsewhere the heartbeat decides: the writer of
+a run renews it every minute, and the driver of a run without one for fifteen minutes counts as dead.
 """
 
 from __future__ import annotations
@@ -15,12 +15,18 @@ from pathlib import Path
 
 import psutil
 
+# Tags of a run.
+DRIVER = "raygan.driver"  # what `this_driver` returns
+HEARTBEAT = "raygan.heartbeat"  # seconds since 1970
+OPENED = "raygan.opened"  # milliseconds since 1970; set when a run is resumed
+PRESUMED_DEAD = "raygan.presumed_dead"  # seconds since 1970; set when a run is closed because its driver seems dead
+
 HEARTBEAT_EVERY = 60.0  # seconds
 SILENT_AFTER = 15 * 60.0  # seconds; far more than the clocks of two machines differ
 
 
-def place() -> str:
-    """This boot of this machine and this PID namespace."""
+def machine() -> str:
+    """Identifies this boot of this machine and this PID namespace."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
@@ -29,11 +35,11 @@ def place() -> str:
 
 
 def this_driver() -> str:
-    """The name of the calling process, to be kept in a tag."""
+    """Identifies the calling process, for the tag DRIVER."""
     return json.dumps(
         {
             "host": socket.gethostname(),
-            "place": place(),
+            "place": machine(),  # the key is in the tags of earlier runs
             "pid": os.getpid(),
             "started": psutil.Process().create_time(),
         }
@@ -41,10 +47,10 @@ def this_driver() -> str:
 
 
 def death_of(driver: str, heartbeat: float, now: float | None = None) -> str | None:
-    """Why the driver is known, or must be taken, to be dead; None if it may live. Times are in seconds since 1970."""
+    """Why the driver counts as dead; None if it may be alive. Times are in seconds since 1970."""
     named = json.loads(driver)
     who = f"its driver (process {named['pid']} on {named['host']})"
-    if named["place"] == place():
+    if named["place"] == machine():
         return None if _runs(named["pid"], named["started"]) else f"{who} ended without closing it"
     silence = (time.time() if now is None else now) - heartbeat
     return f"{who} has been silent for {silence / 60:.0f} minutes" if silence > SILENT_AFTER else None

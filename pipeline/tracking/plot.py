@@ -1,10 +1,11 @@
-"""The discriminator's accuracy as a picture: along a run, and against the balance of the runs beside it."""
+"""A plot of the discriminator's accuracy: over a run, and against the balance of all runs of its experiment."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from raygan.pipeline.tracking.runs import answering, find_run, list_runs
+from raygan.pipeline.tracking.client import answering
+from raygan.pipeline.tracking.runs import find_run, list_runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,14 +18,17 @@ MOST_RUNS = 1000  # of the experiment, newest first
 
 
 def log_accuracy(uri: str, run_id: str) -> None:
-    """Draws the artifact PLOT of a run from what MLflow holds. Raises UserError when the server does not answer.
+    """Draws the artifact PLOT of a run from its metrics; does nothing for a run without ACCURACY.
 
     Left: accuracy by position (images). Right: the last accuracy of every run of the experiment by its balance
-    (discriminator updates per generator update), with this run's own point marked; of a search it shows the trials.
+    (discriminator updates per generator update), with this run's own point marked; for a search these are its trials.
+    Raises UserError when the server does not answer.
     """
     from matplotlib.figure import Figure
 
     run = find_run(uri, run_id)
+    if ACCURACY not in run.metrics:
+        return
     others = [other for other in list_runs(uri, run.experiment, MOST_RUNS) if other.id != run.id]
     figure = Figure(figsize=(10, 4), layout="constrained")
     along, against = figure.subplots(1, 2, sharey=True)
@@ -51,7 +55,7 @@ def _scatter(axes: Axes, runs: list[RunInfo], label: str, **style: Any) -> None:
 
 
 def _balance(run: RunInfo) -> float | None:
-    """None where the run chose it as it went, or is no training run."""
+    """None where it varied during the run, and for a run without that parameter."""
     try:
         return float(run.parameters[BALANCE])
     except (KeyError, ValueError):
@@ -60,5 +64,5 @@ def _balance(run: RunInfo) -> float | None:
 
 def _label(axes: Axes, x: str, y: str = "") -> None:
     axes.set(xlabel=x, ylabel=y, ylim=(0, 1.02))
-    axes.axhline(0.5, color="0.8", linestyle="--", zorder=0)  # where it guesses
+    axes.axhline(0.5, color="0.8", linestyle="--", zorder=0)  # the accuracy of guesses
     axes.grid(alpha=0.3)

@@ -1,10 +1,9 @@
-"""A run from outside: the driver creates it, ends it truthfully and finds it again; commands list and close runs."""
+"""Runs as the driver and the commands see them: create, resume, end, find, list, close those whose driver is dead."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import re
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -12,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
-from tenacity import Retrying, retry, retry_if_exception, retry_if_exception_message, stop_after_delay, wait_exponential
 
-from raygan.pipeline.tracking.client import client, first_line, local_folder, redact
-from raygan.pipeline.tracking.liveness import death_of, this_driver
-from raygan.pipeline.tracking.spool.delivery import HEARTBEAT, OPENED, PRESUMED_DEAD
-from raygan.pipeline.tracking.spool.flush import copy
+from raygan.pipeline.tracking.client import answering, client, local_folder, redact, retried, retried_while_away
+from raygan.pipeline.tracking.liveness import DRIVER, HEARTBEAT, OPENED, PRESUMED_DEAD, death_of, this_driver
+from raygan.pipeline.tracking.private import KIND
+from raygan.pipeline.tracking.spool.flush import leave_copy
 from raygan.pipeline.tracking.spool.spool import Spool
 from raygan.pipeline.tracking.view import saved_view
 from raygan.sharding.errors import UserError
@@ -27,19 +25,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 log = logging.getLogger(__name__)
-DRIVER = "raygan.driver"
 PARENT = "mlflow.parentRunId"
-KIND = {"mlflow.experimentKind": "custom_model_development"}  # opens the pages for training, not those for agents
 PARAMETERS_PER_REQUEST = 100  # MLflow's limit
-# A server that starts up, or whose SQLite is locked, answers 503 for a moment; one that is away is not waited for.
-patiently = Retrying(
-    retry=retry_if_exception_message(match=r"(?s).*too many 50\d error responses"),
-    stop=stop_after_delay(20),
-    wait=wait_exponential(0.2, max=4),
-    reraise=True,
-)
-REFUSED = re.compile(r"error code 401\b")
-LOGIN = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, for driver and workers"
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 
@@ -82,17 +69,20 @@ def create_run(
             DRIVER: this_driver(),
             HEARTBEAT: f"{time.time():.0f}",
         }
-        experiment_id = patiently(_experiment_id, server, uri, experiment)
-        run = patiently(server.create_run, experiment_id, tags=all_tags, run_name=name)
+        experiment_id = retried(_experiment_id, server, uri, experiment)
+        run = retried(server.create_run, experiment_id, tags=all_tags, run_name=name)
         flat = [Param(key, redact(str(value))) for key, value in flatten(parameters)]
         for first in range(0, len(flat), PARAMETERS_PER_REQUEST):
             some = flat[first : first + PARAMETERS_PER_REQUEST]
-            patiently(server.log_batch, run.info.run_id, params=some, synchronous=True)
+            retried(server.log_batch, run.info.run_id, params=some, synchronous=True)
         return str(run.info.run_id)
 
 
 def resume_run(uri: str, run_id: str, tags: Mapping[str, str] | None = None) -> None:
-    """Opens a run again, under the calling driver. Its parameters stay as they were: MLflow does not change them."""
+    """Sets a run to RUNNING again, with the calling process as its driver; its parameters stay as they were.
+
+    Raises UserError when the server does not answer.
+    """
     with answering(uri) as server:
         server.update_run(run_id, status="RUNNING")
         now = time.time()
@@ -111,13 +101,14 @@ def end_run(
     spool: str | Path | None = None,
     home: Folder | None = None,
 ) -> bool:
-    """Ends a run with its true status and the reason in one line; tries for half a minute.
+    """Ends a run with a status and the reason, one line; tries for half a minute, then returns False.
 
-    When the server stays away, the end is kept in `spool`, and in its copy in `home`, for `flush`; False is returned.
+    The end is then kept in `spool`, and in its copy in the run's folder `home`, for `flush`; without a spool the error
+    of the server is raised.
     """
     record = {"kind": "end", "status": status, "reason": redact(reason), "time": int(time.time() * 1000)}
     try:
-        _end(client(uri), run_id, status, redact(reason))
+        retried_while_away(_end, client(uri), run_id, status, redact(reason))
     except Exception:
         if spool is None:
             raise
@@ -125,8 +116,8 @@ def end_run(
             with contextlib.closing(Spool.beside(Path(spool).resolve(), uri, run_id)) as kept:
                 kept.append(record)
                 if home is not None:
-                    copy(kept, home)
-        except OSError as error:  # a disk is full, or a store is away: what ended the run must still be said
+                    leave_copy(kept, home)
+        except OSError as error:  # the disk is full, or a store is away: the caller still reports what ended the run
             log.warning("MLflow does not know how run %s ended (%s: %s)", run_id, spool, error)
         return False
     return True
@@ -157,7 +148,8 @@ def list_runs(uri: str, experiment: str | None = None, limit: int = 100) -> list
 def close_dead_runs(uri: str) -> list[RunInfo]:
     """Marks as KILLED every running run whose driver is dead (see liveness.py), and returns those.
 
-    A run that was only silent opens itself again when it next reaches the server.
+    A run whose driver is alive after all opens itself again when it next reaches the server. Raises UserError when the
+    server does not answer.
     """
     closed = []
     with answering(uri) as server:
@@ -173,27 +165,12 @@ def close_dead_runs(uri: str) -> list[RunInfo]:
 
 
 def flatten(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested settings as (dotted name, value), in their order."""
+    """Nested settings as pairs (dotted name, value), in their order."""
     for key, value in parameters.items():
         if isinstance(value, Mapping):
             yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-@contextlib.contextmanager
-def answering(uri: str) -> Iterator[MlflowClient]:
-    """A client whose failure to reach the server is the user's to mend."""
-    server = client(uri)
-    from mlflow.exceptions import MlflowException
-    from requests.exceptions import RequestException
-
-    try:
-        yield server
-    except (MlflowException, RequestException) as error:
-        if REFUSED.search(str(error)):
-            raise UserError(f"MLflow at {redact(uri)} refuses the login: {LOGIN}") from error
-        raise UserError(f"MLflow at {redact(uri)} does not do what was asked ({first_line(error)})") from error
 
 
 def _experiment_id(server: MlflowClient, uri: str, name: str) -> str:
@@ -204,7 +181,7 @@ def _experiment_id(server: MlflowClient, uri: str, name: str) -> str:
         try:
             artifacts = (folder / "artifacts").as_uri() if folder else None
             return str(server.create_experiment(name, artifacts, KIND | saved_view()))
-        except RestException:  # another driver was quicker
+        except RestException:  # another driver has just created it
             found = server.get_experiment_by_name(name)
     if found.lifecycle_stage == "deleted":
         raise UserError(f"experiment {name!r} in {uri} was deleted: restore it, or choose another name")
@@ -240,11 +217,6 @@ def _time(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _not_ours(error: BaseException) -> bool:
-    return not isinstance(error, UserError)
-
-
-@retry(retry=retry_if_exception(_not_ours), stop=stop_after_delay(30), wait=wait_exponential(max=8), reraise=True)
 def _end(server: MlflowClient, run_id: str, status: Status, reason: str) -> None:
     if reason:
         server.set_tag(run_id, "reason", reason)

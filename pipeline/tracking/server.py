@@ -1,4 +1,4 @@
-"""MLflow's pages on the local store, on this machine only."""
+"""MLflow's web interface on the local store, for this machine only."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from raygan.pipeline.tracking.client import PATIENCE, local_uri
+from raygan.pipeline.tracking.client import ENVIRONMENT, local_uri
 from raygan.sharding.errors import UserError
 
 HOST = "127.0.0.1"
 
 
 def ui(folder: str | Path, port: int = 5000) -> None:
-    """Serves the runs in `folder` at `port` of the loopback address until it is interrupted; port 0 takes a free one.
+    """Serves the runs in `folder` at `port` of the loopback address until it is interrupted; port 0 is any free one.
 
-    Raises UserError when nothing was tracked there or the port is in use.
+    Raises UserError when no run is tracked there or the port is in use.
     """
     if not (Path(folder) / "mlflow.db").is_file():
         raise UserError(f"{folder}: no tracked runs here (no mlflow.db); train first, or name the folder with --runs")
@@ -30,14 +30,14 @@ def ui(folder: str | Path, port: int = 5000) -> None:
 
 
 def command(uri: str, port: int) -> list[str]:
-    """What starts an MLflow server on a local store; it serves the store's own artifacts, not a copy."""
+    """The command that starts an MLflow server on a local store; artifacts are served from where they lie."""
     arguments = ["--host", HOST, "--port", str(port), "--workers", "1", "--backend-store-uri", uri]
     return [sys.executable, "-m", "mlflow", "server", *arguments]
 
 
 def environment() -> dict[str, str]:
-    """Half the memory: no job executor."""
-    return os.environ | PATIENCE | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    """The server's environment variables. Without the job executor it takes half the memory."""
+    return os.environ | ENVIRONMENT | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 def _free(port: int) -> int:

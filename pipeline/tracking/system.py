@@ -1,32 +1,26 @@
-"""What the machine of rank 0 does while it trains, read with MLflow's own monitors."""
+"""Readings of the machine of rank 0 during training, under the names of MLflow's system page."""
 
 from __future__ import annotations
 
-import contextlib
 import time
+
+from raygan.pipeline.tracking import private
 
 EVERY = 15.0  # seconds between readings
 
 
 class System:
-    """CPU, memory, disk, network and NVIDIA GPUs if there are any; under the names of MLflow's system page."""
+    """CPU, memory, disk and network of this machine, and its NVIDIA GPUs if it has any."""
 
     def __init__(self) -> None:
-        from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
-        from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
-        from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
-        from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
-
-        self._monitors = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
-        with contextlib.suppress(ImportError, RuntimeError):  # no NVIDIA library, or no GPU
-            self._monitors.append(GPUMonitor())
+        self._monitors = private.system_monitors()
         for monitor in self._monitors:
-            monitor.collect_metrics()  # the CPU's first value has nothing to be measured against: it is always 0
+            monitor.collect_metrics()  # the CPU's first value is always 0: it is measured against an earlier reading
             monitor.clear_metrics()
         self._next = time.monotonic() + 1
 
     def read(self) -> dict[str, float]:
-        """The values now; nothing when the last reading is younger than EVERY."""
+        """The values now, by metric name; empty when the last reading is younger than EVERY."""
         if time.monotonic() < self._next:
             return {}
         self._next = time.monotonic() + EVERY

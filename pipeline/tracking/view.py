@@ -1,14 +1,8 @@
-"""The columns of the runs table that a person comparing runs wants first, as a saved view of the experiment.
-
-MLflow keeps saved views in tags of the experiment; the layout of that tag is read off what its page writes (3.17).
-"""
+"""The saved view "Scores" of an experiment's runs table: the columns to compare runs by."""
 
 from __future__ import annotations
 
-import base64
-import json
-import time
-import zlib
+from raygan.pipeline.tracking import private
 
 KEY = "raygan"
 COLUMNS = (
@@ -27,7 +21,7 @@ COLUMNS = (
 
 
 def saved_view() -> dict[str, str]:
-    """A tag for a new experiment: the view "Scores", also reached at #/experiments/ID/runs?viewStateShareKey=raygan."""
+    """A tag for a new experiment: the view "Scores", also shown at #/experiments/ID/runs?viewStateShareKey=raygan."""
     state = {
         "searchFilter": "",
         "orderByKey": "attributes.start_time",
@@ -38,7 +32,4 @@ def saved_view() -> dict[str, str]:
         "modelVersionFilter": "All Runs",
         "selectedColumns": COLUMNS,
     }
-    packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
-    now = int(time.time() * 1000)
-    view = {"name": "Scores", "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"}
-    return {f"mlflow.sharedViewState.{KEY}": json.dumps(view)}
+    return private.saved_view(KEY, "Scores", state)

@@ -14,8 +14,7 @@ from raygan.jobs.doctor.finding import Cluster as Seen
 from raygan.jobs.doctor.node import installed
 from raygan.pipeline import tracking
 from raygan.pipeline.tracking.client import client
-from raygan.pipeline.tracking.liveness import this_driver
-from raygan.pipeline.tracking.runs import DRIVER
+from raygan.pipeline.tracking.liveness import DRIVER, this_driver
 from tests.cluster.conftest import Cloud, may_unshare
 from tests.cluster.nodes import kill
 

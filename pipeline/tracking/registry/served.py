@@ -1,7 +1,7 @@
-"""What a registered model does when it is loaded: draws faces from seeds or latents.
+"""A registered model after it is loaded: draws faces from seeds or latents.
 
-A copy of this file travels in every model (see model.py), beside copies of its network and of the noise it starts
-from, so that a model needs torch and safetensors but not raygan, and holds no pickled code.
+Every model holds a copy of this file and of its network (see code.py). So it needs torch and safetensors, but not
+raygan, and holds no pickled code.
 """
 
 from __future__ import annotations
@@ -28,26 +28,30 @@ BATCH = 256  # images drawn at once
 class Served:
     """Draws one face per row of a table.
 
-    A row holds `seed` (and `index`, 0 if left out: which of the seed's faces), or `latent`, a list of numbers. A model
-    of faces with attributes also takes a column of 0 or 1 for each, by its name; what is left out is as in a real face.
-    The answer is a table with the column `png` (base64), or, with the parameter format="array", uint8 [rows, H, W, 3].
-    Raises ValueError for a table with neither seeds nor latents, or latents of another length.
+    A row holds `seed` (and `index`, 0 by default: which of the seed's faces), or `latent`, a list of numbers. A
+    conditional model also takes a column of 0 or 1 for each attribute, by its name; attributes that are left out are
+    those of a real image.
     """
 
     def __init__(self, folder: Path) -> None:
         description = json.loads((folder / "generator.json").read_text())
-        network = importlib.import_module(f"{__package__}.network")
+        package = __name__.partition(".")[0]  # that of the copies
+        network = importlib.import_module(f"{package}.{description['module']}")
         self._generator = getattr(network, description["class"])(**description["arguments"]).eval()
         self._generator.load_state_dict(load_file(folder / "weights.safetensors"))
         self._dimensions = self._generator.seed.latent
         self._attributes: list[str] = description["attributes"]
 
     def predict(self, table: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame | np.ndarray:
+        """A table with the column `png` (base64), or, with the parameter format="array", uint8 [rows, H, W, 3].
+
+        Raises ValueError for a table with neither seeds nor latents, latents of another length, or another format.
+        """
         wanted = (params or {}).get("format", "png")
         if wanted not in FORMATS:
             raise ValueError(f"format: {wanted!r} is not one of {', '.join(FORMATS)}")
         noise = self._latents(table)
-        images = self._draw(noise, self._rows(table, noise))
+        images = self._draw(noise, self._attributes_of(table, noise))
         return images if wanted == "array" else pd.DataFrame({"png": [_png(image) for image in images]})
 
     def _latents(self, table: pd.DataFrame) -> torch.Tensor:
@@ -62,7 +66,7 @@ class Served:
         rows = zip(table["seed"], indices, strict=True)
         return torch.cat([latents(int(s), Purpose.FACES, int(i), 1, self._dimensions) for s, i in rows])
 
-    def _rows(self, table: pd.DataFrame, noise: torch.Tensor) -> torch.Tensor | None:
+    def _attributes_of(self, table: pd.DataFrame, noise: torch.Tensor) -> torch.Tensor | None:
         """The attributes of every face, uint8 [rows, attributes]; None for a model without any."""
         if not self._attributes:
             return None
@@ -70,7 +74,7 @@ class Served:
         for column, name in enumerate(self._attributes):
             if name in table:
                 wanted = table[name].notna().to_numpy()
-                rows[torch.from_numpy(wanted), column] = torch.tensor(table[name][wanted].to_numpy(np.uint8))
+                rows[torch.tensor(wanted), column] = torch.tensor(table[name][wanted].to_numpy(np.uint8))
         return rows
 
     @torch.inference_mode()
@@ -91,5 +95,5 @@ def _png(image: np.ndarray) -> str:
 
 
 def _load_pyfunc(folder: str) -> Served:
-    """Where MLflow enters."""
+    """Called by MLflow to load the model from the folder of its data."""
     return Served(Path(folder))

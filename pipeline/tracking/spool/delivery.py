@@ -1,11 +1,11 @@
-"""From a spool to MLflow, in order, every record once, however often the sending is repeated.
+"""Sends the records of a spool to MLflow, in order, with the same result however often a request is repeated.
 
-A reply may be lost after the server has stored a request, a worker may restart from a checkpoint and say again what it
-said before, and a spool may be lost with its machine. Three rules make the result the same each time:
+A reply may be lost after the server has stored a request, a worker may restart from a checkpoint and write the same
+points again, and a spool may be lost with its machine. Three rules make repetition harmless:
 
-- a metric point is the pair (key, position): what the server holds already, asked once per key, is not sent again;
-- a repeated request carries the same times, and MLflow's stores drop a point equal to one they hold;
-- files have names that depend only on what they are, so that a repeated upload replaces the first.
+- a metric point is the pair (key, position): one that the server has already (asked once per key) is not sent again;
+- a repeated request has the same times, and MLflow's stores drop a point equal to one they hold;
+- the name of a file depends only on what it is, so that a repeated upload replaces the first.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image, ImageOps
 
+from raygan.pipeline.tracking import private
 from raygan.pipeline.tracking.client import redact
-from raygan.pipeline.tracking.liveness import HEARTBEAT_EVERY
+from raygan.pipeline.tracking.liveness import HEARTBEAT, HEARTBEAT_EVERY, OPENED, PRESUMED_DEAD
 from raygan.pipeline.tracking.spool.spool import Record, Spool
 
 if TYPE_CHECKING:
@@ -29,21 +31,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 POINTS_PER_REQUEST = 1000  # MLflow's limit
 
-HEARTBEAT = "raygan.heartbeat"  # seconds since 1970
-OPENED = "raygan.opened"  # milliseconds since 1970; set when a run is resumed
-PRESUMED_DEAD = "raygan.presumed_dead"  # set by whoever closed a run because its driver seemed dead
-
 
 class Delivery:
-    """Sends what a spool holds. A method that raises, as MLflow and networks do, may be called again."""
+    """Sends what a spool holds. A method that raised an error of MLflow or the network may be called again."""
 
     def __init__(self, client: MlflowClient, spool: Spool) -> None:
         self._client, self._spool, self._run = client, spool, spool.run_id
-        self._logged: set[str] | None = None  # keys that the server held when we first asked
-        self._positions: dict[str, set[int]] = {}  # by key: what the server holds
-        self._images: set[str] | None = None  # the same for images: key and position, as in their file names
+        self._logged: set[str] | None = None  # keys that the server had at the first request
+        self._positions: dict[str, set[int]] = {}  # by key: those that the server has
+        self._images: set[str] | None = None  # series (private.image_series) that the server has
         self._noted = False  # whether the run's first value that is not finite is in a tag
-        self._next_beat = 0.0
+        self._next_heartbeat = 0.0
 
     def drain(self) -> None:
         """Delivers all that is pending."""
@@ -60,16 +58,16 @@ class Delivery:
                     if "path" in record:
                         self._spool.forget(record["path"])
 
-    def beat(self) -> None:
-        """Says, once a minute, that the run is alive; opens it again if it was taken for dead meanwhile."""
-        if time.monotonic() < self._next_beat:
+    def heartbeat(self) -> None:
+        """Renews the run's heartbeat, once a minute; opens the run again if it was closed as dead meanwhile."""
+        if time.monotonic() < self._next_heartbeat:
             return
         self._client.set_tag(self._run, HEARTBEAT, f"{time.time():.0f}")
         if PRESUMED_DEAD in self._client.get_run(self._run).data.tags:
             self._client.update_run(self._run, status="RUNNING")
             self._client.delete_tag(self._run, "reason")
             self._client.delete_tag(self._run, PRESUMED_DEAD)
-        self._next_beat = time.monotonic() + HEARTBEAT_EVERY
+        self._next_heartbeat = time.monotonic() + HEARTBEAT_EVERY
 
     def _one(self, kind: str, record: Record) -> None:
         if "path" in record and not (self._spool.folder / record["path"]).exists():
@@ -118,28 +116,27 @@ class Delivery:
         )
 
     def _image(self, record: Record) -> None:
-        """MlflowClient.log_image, with a name that a repetition gives again where MLflow draws a random one."""
-        from mlflow.tracking.multimedia import compress_image_size, convert_to_pil_image
-        from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
-
-        if self._images is None:
-            stored = self._client.list_artifacts(self._run, "images")
-            thumbnails = [
-                file.path.removeprefix("images/") for file in stored if file.path.endswith("+compressed.webp")
-            ]
-            self._images = {name.partition("+timestamp+")[0] for name in thumbnails}
-        which = f"{record['key'].replace('/', '~')}+step+{record['position']}"
-        if which in self._images:
+        """MlflowClient.log_image, with file names that a repetition gives again where MLflow's are random."""
+        series = private.image_series(record["key"], record["position"])
+        if series in self._images_held():
             return
-        name = f"{which}+timestamp+{record['time']}+{uuid.uuid5(uuid.UUID(self._run), which)}"
+        unique = uuid.uuid5(uuid.UUID(self._run), series)
+        full, thumbnail = private.image_files(series, record["time"], str(unique))
         source = self._spool.folder / record["path"]
-        picture = convert_to_pil_image(np.load(source))
-        picture.save(full := source.with_name(f"{name}.png"))
-        compress_image_size(picture).save(small := source.with_name(f"{name}+compressed.webp"))
-        self._client.log_artifact(self._run, str(full), "images")
-        self._client.log_artifact(self._run, str(small), "images")
-        self._client.set_tag(self._run, MLFLOW_LOGGED_IMAGES, True)
-        self._images.add(which)
+        image = Image.fromarray(np.load(source))
+        image.save(source.with_name(full))
+        ImageOps.contain(image, (private.THUMBNAIL_PIXELS,) * 2).save(source.with_name(thumbnail))
+        for name in (full, thumbnail):
+            self._client.log_artifact(self._run, str(source.with_name(name)), private.IMAGES)
+        self._client.set_tag(self._run, private.LOGGED_IMAGES, True)
+        self._images_held().add(series)
+
+    def _images_held(self) -> set[str]:
+        if self._images is None:  # a thumbnail comes last: where there is one, the image is there, too
+            files = self._client.list_artifacts(self._run, private.IMAGES)
+            found = (private.series_of_thumbnail(file.path) for file in files)
+            self._images = {series for series in found if series is not None}
+        return self._images
 
     def _artifact(self, record: Record) -> None:
         source = self._spool.folder / record["path"]

@@ -1,7 +1,7 @@
-"""Delivers afterwards what killed workers, lost nodes and servers that were away left undelivered.
+"""Delivers the spools that killed workers, lost nodes and unreachable servers left behind.
 
-A run in an object store has its spool on the disk of a node, which may be lost with the node. So a copy of what waits
-is left in the run's folder: one file for each spool, COPIES/ID.tar, replaced as a whole.
+The spool of a run in an object store is on the disk of a node, which may be lost with the node. So a copy of its
+undelivered records is kept in the run's folder: one file per spool, COPIES/ID.tar, replaced as a whole.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COPIES = "spool"
 
 
 class Flushed(NamedTuple):
-    """What became of one spool: where it lies, the run it belongs to, writes left in it, and why they were left."""
+    """The result for one spool: where it is, its run, the records left in it, and why they were left."""
 
     folder: str
     run_id: str
@@ -32,9 +32,10 @@ class Flushed(NamedTuple):
 
 
 def flush(runs: str | Path) -> list[Flushed]:
-    """Delivers the spools anywhere under the folder `runs`, or the copies of each run in that folder of a store.
+    """Delivers the spools anywhere under the folder `runs`; if that is in a store, the copies in each run's folder.
 
-    Raises UserError for a folder that does not exist. A spool that a living run writes to is left alone.
+    A spool that a process has open is left as it is. Raises UserError for a folder that does not exist, and for a
+    store that does not answer.
     """
     where = Folder(str(runs))
     if where.local is None:
@@ -47,17 +48,23 @@ def flush(runs: str | Path) -> list[Flushed]:
     return [_flush_one(header.parent) for header in sorted(where.local.rglob("header.json"))]
 
 
-def copy(spool: Spool, run_folder: Folder) -> None:
-    """Leaves with the run what `spool` holds undelivered, or nothing if there is nothing. Raises OSError."""
-    name, waiting = f"{spool.id}.tar", spool.packed()
-    if waiting is None:
+def leave_copy(spool: Spool, run_folder: Folder) -> None:
+    """Copies the undelivered records of `spool` to the run's folder; removes the copy if there are none.
+
+    Raises OSError when the store does not answer.
+    """
+    name, undelivered_records = f"{spool.id}.tar", spool.packed()
+    if undelivered_records is None:
         (run_folder / COPIES).remove(name)
     else:
-        (run_folder / COPIES).write(name, waiting)
+        (run_folder / COPIES).write(name, undelivered_records)
 
 
 def flush_copies(run_folder: Folder, but: str = "") -> list[Flushed]:
-    """Delivers the copies left with a run, but for the spool with that id. Those that arrived are removed. OSError."""
+    """Delivers the copies in a run's folder, except that of the spool with the id `but`; removes those delivered.
+
+    Raises OSError when the store does not answer.
+    """
     home, found = run_folder / COPIES, []
     for name in sorted(home.list()[0]):
         if name == f"{but}.tar":

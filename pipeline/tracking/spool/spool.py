@@ -1,8 +1,8 @@
-"""What a run has to say, kept on disk until MLflow has it.
+"""The spool: what a run writes to MLflow, kept on disk until MLflow has it.
 
-A spool is a folder: `header.json` (whose run it is), `records.jsonl` (one line per write, only ever appended),
-`delivered` (how many bytes of it have arrived) and `files/` (images and artifacts). One process owns it at a time.
-It imports neither MLflow nor torch.
+A spool is a folder: `header.json` (the id of the spool, its run, the server), `records.jsonl` (one line per write, only
+appended), `delivered` (how many bytes of it are delivered) and `files/` (images and artifacts). One process owns it at
+a time. This file imports neither MLflow nor torch.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ Record = dict[str, Any]
 
 
 class Spool:
-    """An append-only log with a mark of how much was delivered.
+    """An append-only log of records with a mark of how much is delivered.
 
-    Safe to append to from several threads while one other thread reads. A line torn by a killed process or a full
-    disk is cut off. Raises RunError when another living process owns the folder.
+    Several threads may append while one other thread reads. A line that a killed process or a full disk left incomplete
+    is cut off. Raises RunError while another process owns the folder.
     """
 
     def __init__(self, folder: Path, uri: str, run_id: str) -> None:
@@ -62,14 +62,14 @@ class Spool:
 
     @classmethod
     def beside(cls, folder: Path, uri: str, run_id: str) -> Spool:
-        """The spool in `folder`, or one beside it while another process still owns that."""
+        """The spool in `folder`, or one beside it while another process owns that."""
         try:
             return cls(folder, uri, run_id)
         except RunError:
             return cls(folder.with_name(f"{folder.name}-{os.getpid()}"), uri, run_id)
 
     def append(self, record: Record) -> None:
-        """Adds one record; raises OSError, and leaves no half line, when the disk is full."""
+        """Adds one record. Raises OSError, and leaves no incomplete line, when the disk is full."""
         line = _line(record)
         with self._guard:
             if self._records.write(line) != len(line):
@@ -79,13 +79,13 @@ class Spool:
 
     def keep_image(self, image: np.ndarray) -> str:
         """Saves a uint8 [H, W, 3] array; returns its path within the spool."""
-        path = self._new_place() / "image.npy"
+        path = self._new_folder() / "image.npy"
         np.save(path, image)
         return str(path.relative_to(self.folder))
 
     def keep_path(self, path: Path) -> str:
-        """Saves a file or a folder, by hard links where the disk allows; returns its path within the spool."""
-        kept = self._new_place() / path.name
+        """Saves a file or a folder, with hard links where the disk has them; returns its path within the spool."""
+        kept = self._new_folder() / path.name
         if path.is_dir():
             shutil.copytree(path, kept, copy_function=_link_or_copy)
         else:
@@ -93,7 +93,7 @@ class Spool:
         return str(kept.relative_to(self.folder))
 
     def pending(self, limit: int = 500) -> list[tuple[Record, int]]:
-        """The oldest undelivered records, each with the mark to set once it has arrived."""
+        """The oldest undelivered records, at most `limit`, each with the mark to set once it is delivered."""
         records: list[tuple[Record, int]] = []
         with (self.folder / "records.jsonl").open("rb") as lines:
             lines.seek(mark := self._delivered)
@@ -106,7 +106,7 @@ class Spool:
         return records
 
     def advance(self, mark: int) -> None:
-        """Notes that everything before `mark` has arrived."""
+        """Sets the mark: everything before it is delivered."""
         _replace(self.folder / "delivered", str(mark))
         self._delivered = mark
 
@@ -115,7 +115,7 @@ class Spool:
         shutil.rmtree((self.folder / path).parent, ignore_errors=True)
 
     def packed(self) -> bytes | None:
-        """What is undelivered, as a tar of another spool with the same id; None if that is nothing."""
+        """The undelivered records and their files as a tar of a spool with the same id; None if there are none."""
         packed = io.BytesIO()
         try:
             records = [record for record, _ in self.pending(limit=sys.maxsize)]
@@ -128,35 +128,35 @@ class Spool:
                 lines.size = len(content)
                 tar.addfile(lines, io.BytesIO(content))
                 for path in (record["path"] for record in records if "path" in record):
-                    with contextlib.suppress(FileNotFoundError):  # it was delivered meanwhile
+                    with contextlib.suppress(FileNotFoundError):  # it was delivered in the meantime
                         tar.add(self.folder / path, path)
-        except FileNotFoundError:  # the spool was closed meanwhile, with all delivered
+        except FileNotFoundError:  # the spool was closed in the meantime, with all delivered
             return None
         return packed.getvalue()
 
     def close(self) -> None:
-        """Gives the folder up; removes it when nothing in it is undelivered."""
-        if not _waiting(self.folder):
+        """Releases the folder; removes it when all its records are delivered."""
+        if not _undelivered_in(self.folder):
             shutil.rmtree(self.folder, ignore_errors=True)
         self._records.close()
         self._owner.close()
 
-    def _new_place(self) -> Path:
-        place = self.folder / "files" / os.urandom(8).hex()
-        place.mkdir()
-        return place
+    def _new_folder(self) -> Path:
+        new = self.folder / "files" / os.urandom(8).hex()
+        new.mkdir()
+        return new
 
 
 def undelivered(folder: Path) -> int:
-    """How many records wait in the spool in `folder` and in those beside or below it."""
-    return sum(_waiting(header.parent) for header in folder.parent.glob(f"{folder.name}*/**/header.json"))
+    """The number of undelivered records in the spool in `folder` and in those beside or below it."""
+    return sum(_undelivered_in(header.parent) for header in folder.parent.glob(f"{folder.name}*/**/header.json"))
 
 
 def _line(record: Record) -> bytes:
     return json.dumps(record).encode() + b"\n"
 
 
-def _waiting(folder: Path) -> int:
+def _undelivered_in(folder: Path) -> int:
     with (folder / "records.jsonl").open("rb") as lines:
         lines.seek(_delivered(folder))
         return sum(1 for _ in lines)

@@ -8,7 +8,7 @@ import pytest
 
 from raygan.pipeline import tracking
 from raygan.pipeline.tracking.client import client
-from raygan.pipeline.tracking.spool.flush import copy
+from raygan.pipeline.tracking.spool.flush import leave_copy
 from raygan.pipeline.tracking.spool.spool import Spool
 from raygan.sharding.storage.folder import Folder
 
@@ -22,7 +22,7 @@ def lost_node(uri: str, run_id: str, disk: Path, home: Folder) -> None:
         spool.append({"kind": "metrics", "values": {"loss": 1.0}, "position": position, "time": 1})
     spool.append({"kind": "image", "key": "faces", "path": spool.keep_image(FACE), "position": 0, "time": 1})
     spool.append({"kind": "tags", "tags": {"warning": "old"}, "time": 1})
-    copy(spool, home)
+    leave_copy(spool, home)
     spool.close()
     shutil.rmtree(disk)
 
@@ -65,6 +65,7 @@ def test_an_end_that_comes_late_ends_no_run_that_was_resumed(
 
     with monkeypatch.context() as patch:
         patch.setattr("raygan.pipeline.tracking.runs._end", away)
+        patch.setattr("raygan.pipeline.tracking.client.RETRY_SECONDS", 0)
         for run_id in (ended, resumed):
             assert not tracking.end_run(mlflow_server, run_id, "FAILED", "", tmp_path / run_id, Folder(runs) / run_id)
     tracking.resume_run(mlflow_server, resumed)

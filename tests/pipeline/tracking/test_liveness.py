@@ -10,9 +10,7 @@ import pytest
 
 from raygan.pipeline import tracking
 from raygan.pipeline.tracking.client import client
-from raygan.pipeline.tracking.liveness import SILENT_AFTER, death_of, this_driver
-from raygan.pipeline.tracking.runs import DRIVER
-from raygan.pipeline.tracking.spool.delivery import HEARTBEAT, PRESUMED_DEAD
+from raygan.pipeline.tracking.liveness import DRIVER, HEARTBEAT, PRESUMED_DEAD, SILENT_AFTER, death_of, this_driver
 
 
 @pytest.fixture(scope="module")

@@ -11,15 +11,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
 from raygan.pipeline import tracking
 from raygan.pipeline.evaluation.sampler import Sampler
 from raygan.pipeline.models.dcgan import Generator
 from raygan.pipeline.models.noise import Purpose, latents
 from raygan.pipeline.tracking.client import client
-from raygan.pipeline.tracking.registry.model import CHAMPION, save_generator
+from raygan.pipeline.tracking.registry.code import write_package
+from raygan.pipeline.tracking.registry.package import save_generator
+from raygan.pipeline.tracking.registry.register import CHAMPION, NOT_REGISTERED
 from raygan.sharding.errors import RunError
+from tests.pipeline.tracking.networks import mixed
 
 ARGUMENTS = {"size": 32, "latent": 5, "width": 4, "normalisation": "batch"}
 CONDITIONAL = {"normalisation": "none", "attributes": 2}
@@ -105,7 +107,7 @@ os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
 
 class NoRaygan:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("pipeline", "sharding", "jobs", "ray"):
+        if name.partition(".")[0] in ("raygan", "tests", "ray"):
             raise ImportError(f"{name} must not be needed")
 
 sys.meta_path.insert(0, NoRaygan())
@@ -165,10 +167,42 @@ def test_a_model_draws_the_same_faces_without_raygan_and_without_pickle(tmp_path
     assert {file.suffix for file in files} <= {"", ".json", ".md", ".py", ".safetensors", ".txt", ".yaml"}
 
 
-class LeansOnRaygan(nn.Module):
-    """A network of this very file, which imports raygan."""
+def test_a_network_takes_along_the_modules_that_its_file_imports_directly_or_not(store: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network, run_id = mixed.Mixer(5).eval(), tracking.create_run(store, "faces", "own-network", {})
+    done = tracking.register_generator(store, run_id, "own", network, {"latent": 5}, 64, {KID: 1.0}, KID, {}, "")
+    subprocess.run(
+        [sys.executable, "-c", LOADS_WITHOUT_RAYGAN, f"models:/own/{done.version}", str(tmp_path / "drawn.npy")],
+        cwd=tmp_path,
+        env=os.environ | {"MLFLOW_TRACKING_URI": store},
+        check=True,
+    )
+    faces = Sampler(network, 5, torch.device("cpu"), seed=3).draw(0, 2).permute(0, 2, 3, 1).numpy()
+    np.testing.assert_array_equal(np.load(tmp_path / "drawn.npy"), faces)
+    assert faces.std() > 1
 
 
-def test_a_network_whose_file_leans_on_raygan_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="make the file self-contained"):
-        save_generator(tmp_path / "model", LeansOnRaygan(), {"latent": 5}, "")
+def test_the_copied_code_is_the_original_but_for_its_imports(tmp_path: Path) -> None:
+    package = write_package(tmp_path, [mixed.__name__])
+    files = {str(path.relative_to(package)) for path in package.rglob("*.py") if path.stat().st_size}
+    helpers = "tests/pipeline/tracking/networks"
+    assert files == {f"{helpers}/{name}.py" for name in ("mixed", "blocks", "scale")} | {
+        "raygan/pipeline/models/layers.py"
+    }
+    scale = Path(mixed.__file__).with_name("scale.py").read_text()
+    assert (package / helpers / "scale.py").read_text() == scale
+    assert "# a comment stays" in (package / helpers / "blocks.py").read_text()
+    other = write_package(tmp_path, [f"{mixed.__package__}.blocks"])
+    assert other.name != package.name
+
+
+def test_code_without_a_source_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="itertools: it has no source file"):
+        write_package(tmp_path, ["itertools"])
+
+
+def test_why_a_generator_is_not_registered_is_a_tag_of_its_run(registered: tuple[str, str]) -> None:
+    uri, run_id = registered
+    assert tracking.note_unregistered(uri, run_id, RunError("no space left\nanywhere")) == "no space left"
+    assert tracking.find_run(uri, run_id).tags[NOT_REGISTERED] == "no space left"
+    assert tracking.note_unregistered("http://127.0.0.1:9", run_id, ValueError()) == "ValueError"

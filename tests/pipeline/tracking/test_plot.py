@@ -36,3 +36,10 @@ def test_accuracy_is_drawn_along_the_run_and_against_the_balance_of_all(
     assert drawn["scatter"] == [([0.5], [0.5]), ([2.0], [0.5])]
     picture = client(uri).download_artifacts(ids["2"], "accuracy.png", str(tmp_path))
     assert Image.open(picture).size == (1000, 400)
+
+
+def test_a_run_without_that_metric_has_no_plot(tmp_path: Path) -> None:
+    uri = tracking.local_uri(tmp_path)
+    run_id = tracking.create_run(uri, "faces", "another-objective", {})
+    tracking.log_accuracy(uri, run_id)
+    assert client(uri).list_artifacts(run_id) == []

@@ -1,0 +1,3 @@
+"""Imported by blocks.py, so only indirectly by mixed.py."""
+
+SCALE = 2.0
