@@ -7,7 +7,7 @@ generator goes into the model registry (`registry/`). `server` shows all of it i
 
 from raygan.pipeline.tracking.check import check_registry, check_writing
 from raygan.pipeline.tracking.client import local_uri
-from raygan.pipeline.tracking.describe import GRID, INTERPOLATION, NOTE, ORIGIN, description, log_inputs, origin, user
+from raygan.pipeline.tracking.describe import GRID, INTERPOLATION, NOTE, ORIGIN, description, log_inputs, origin
 from raygan.pipeline.tracking.plot import log_accuracy
 from raygan.pipeline.tracking.registry.register import Registered, note_unregistered, register_generator
 from raygan.pipeline.tracking.runs import (
@@ -53,5 +53,4 @@ __all__ = [
     "resume_run",
     "ui",
     "undelivered",
-    "user",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import platform
@@ -16,6 +15,7 @@ import psutil
 
 from raygan.pipeline.tracking.client import answering, redact
 from raygan.sharding.format.manifest import SPLITS, Manifest
+from raygan.sharding.storage.holder import user_name
 
 NOTE = "mlflow.note.content"  # the tag that MLflow shows as the run's description
 GRID = "faces.png"  # the artifact that the description shows
@@ -46,18 +46,10 @@ def origin(command: str) -> dict[str, str]:
     return {
         **shown,
         "mlflow.source.type": "JOB" if "RAY_JOB_ID" in os.environ else "LOCAL",
-        "mlflow.user": user(),
+        "mlflow.user": user_name(),
         "version": version("raygan"),
         **code,
     }
-
-
-def user() -> str:
-    """The name of the calling user; the uid where the system has no name for it, as in some containers."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # KeyError until Python 3.12
-        return str(os.getuid())
 
 
 def _commit() -> str:
