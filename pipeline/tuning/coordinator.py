@@ -14,7 +14,7 @@ from raygan.pipeline.tuning import ranking, recording
 from raygan.pipeline.tuning.monitor import TrialEvent
 from raygan.pipeline.tuning.search import Search
 from raygan.pipeline.tuning.space import Values, grid_points, known_points, overlay
-from raygan.pipeline.tuning.study import Study, TrialRecord, distributions
+from raygan.pipeline.tuning.study import Study, TrialRecord, distributions_of
 from raygan.sharding.errors import UserError
 
 FINAL_DISTRIBUTIONS: dict[str, BaseDistribution] = {
@@ -68,7 +68,7 @@ class Coordinator:
         self.study = Study(
             search.journal,
             "search",
-            distributions(search.space, config),
+            distributions_of(search.space, config),
             search.count,
             sampler="optuna" if options.search == "optuna" else "random",
             seed=config.seed,
@@ -182,14 +182,14 @@ class Coordinator:
     # ----
 
     def _new_job(self) -> Job | None:
-        if record := self.study.next():
+        if record := self.study.next_trial():
             return self._job(self.study, record)
         if self.study.running:
             return None
         if self.finals is None:
             self.finals = open_finals(self.search, self.study)
             self.sync_status(self.finals)
-        record = self.finals.next()
+        record = self.finals.next_trial()
         return self._job(self.finals, record) if record else None
 
     def _job(self, study: Study, record: TrialRecord) -> Job:

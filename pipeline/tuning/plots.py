@@ -1,15 +1,22 @@
-"""Pictures of a search: scores over two of the fields that varied, score against cost, importance."""
+"""Pictures of a search: scores over two of the fields that varied, score against cost, importance of each field."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import matplotlib
 import numpy as np
+from matplotlib import pyplot
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from optuna.exceptions import ExperimentalWarning
+from optuna.visualization.matplotlib import plot_param_importances, plot_pareto_front
 
-from raygan.pipeline.tuning.ranking import Row
+from raygan.pipeline.tuning.ranking import Importance, Row
 from raygan.pipeline.tuning.space import short
+from raygan.pipeline.tuning.study import Completed, completed_study
 
 FIRST = ("generator.learning_rate", "discriminator.learning_rate", "balance")  # to be axes of a heat map, if varied
 PANELS = 3  # of a heat map, where the balance takes more values than that
@@ -17,10 +24,15 @@ CELLS = 5  # of a heat map's axis, where a field takes more values than that
 WIDE = 4.0  # an axis whose values differ by more than this factor is logarithmic
 COLOURS = "viridis_r"  # dark is bad, since lower scores are better
 
+matplotlib.use("agg")  # draws into files, without a display
+
 
 def heat_maps(rows: Sequence[Row], path: Path) -> list[Path]:
-    """The best last score in each cell of two fields' plane: of both learning rates, a panel per balance or range of
-    balances; or of the first two numbers that were varied. Nothing if fewer were.
+    """The best last score in each cell of the plane of two fields: both learning rates, with a panel per balance or
+    range of balances; else the first two numeric fields that varied. Nothing is drawn if fewer varied.
+
+    `optuna.visualization` has no such plot. Its contours mix all balances in one plane, do not tell stopped trials from
+    finished ones, and are interpolated where no trial was; a cell without a trial stays empty here.
     """
     seen = [row for row in rows if row.score is not None]
     fields = varied(seen)[:2]
@@ -50,7 +62,7 @@ def heat_maps(rows: Sequence[Row], path: Path) -> list[Path]:
 
 
 def varied(rows: Sequence[Row]) -> list[str]:
-    """The fields that took more than one value, all of them numbers; those that matter most first."""
+    """The fields whose values are all numbers and of which at least two differ; those in FIRST come first."""
     found = []
     for field in dict.fromkeys([*FIRST, *(rows[0].values if rows else ())]):
         values = {row.values.get(field) for row in rows}
@@ -75,14 +87,15 @@ def _by_balance(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
 
 
 class Cells(NamedTuple):
-    """What a heat map's axis is divided into: a cell around each value if these are few, else CELLS of equal width."""
+    """The cells of a heat map's axis: one around each value if these are few, else CELLS cells of equal width."""
 
     scale: Literal["log", "linear"]
     centres: list[float]
-    edges: list[float]  # one more
+    edges: list[float]  # one more than centres
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Cells":
+        """The cells that hold these values, of which at least two differ; logarithmic if they span a factor of WIDE."""
         log = min(values) > 0 and max(values) > WIDE * min(values)
         centres = np.unique(np.log10(values) if log else values)
         if len(centres) > CELLS + 2:
@@ -95,7 +108,7 @@ class Cells(NamedTuple):
 
 
 def _best_in_cells(rows: Sequence[Row], fields: Sequence[str], cells: Sequence[Cells]) -> np.ndarray:
-    """float64 [the second field's cells, the first's]; NaN where no trial was."""
+    """float64 [cells of the second field, cells of the first]; NaN in a cell without a trial."""
     best = np.full([len(cell.centres) for cell in cells[::-1]], np.nan)
     for row in rows:
         column, line = (
@@ -106,32 +119,43 @@ def _best_in_cells(rows: Sequence[Row], fields: Sequence[str], cells: Sequence[C
 
 
 def cost(rows: Sequence[Row], front: Sequence[Row], unit: str, path: Path) -> Path:
-    """Score against seconds of `unit`s, with the trials that no other beats in both."""
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axis = figure.subplots()
-    for words, ended in (("finished", True), ("stopped", False)):
-        of = [row for row in rows if row.score is not None and (row.state == "finished") == ended]
-        axis.scatter([row.cost for row in of], [_score(row) for row in of], label=words, marker="o" if ended else "v")
-    best = [row.cost for row in front], [_score(row) for row in front]
-    axis.step(*best, "k-o", where="post", markerfacecolor="none", markersize=12, label="not beaten in both")
-    for row in front:
-        axis.annotate(f" {row.trial:04d}", (row.cost, _score(row)))
-    axis.set(xlabel=f"{unit}-seconds", ylabel="last score (lower is better)")
-    axis.legend()
-    figure.savefig(path, dpi=120)
+    """Score against seconds of `unit`s: Optuna's plot of a Pareto front, with its trials named."""
+    trials = [Completed({}, (row.cost, _score(row)), row.state != "finished") for row in rows]
+    study = completed_study(trials, {}, objectives=2)
+    with _optuna_figure(path):
+        axis = plot_pareto_front(study, target_names=[f"{unit}-seconds", "last score (lower is better)"])
+        axis.set(title="", facecolor="white")  # stopped trials are light grey, as is Optuna's background
+        axis.grid(color="0.9")
+        for row in front:
+            axis.annotate(f" {row.trial:04d}", (row.cost, _score(row)))
+        names = {"Infeasible Trial": "stopped", "Feasible Trial": "finished", "Best Trial": "not beaten in both"}
+        handles, labels = axis.get_legend_handles_labels()
+        axis.legend(handles, [names[label] for label in labels])
     return path
 
 
-def importance(shares: Mapping[str, float], at: int, path: Path) -> list[Path]:
-    """How much of the scores' variance each field explains; nothing if that is not known."""
-    if not shares:
+def importance(found: Importance, path: Path) -> list[Path]:
+    """How much of the scores' variance each field explains; nothing if there is nothing to explain."""
+    if not found.shares:
         return []
-    figure = Figure(figsize=(6, 0.5 * len(shares) + 1), layout="constrained")
-    axis = figure.subplots()
-    axis.barh(list(shares)[::-1], list(shares.values())[::-1])
-    axis.set(xlabel=f"share of the variance of the scores at {at:,} images (fANOVA)", xlim=(0, 1))
-    figure.savefig(path, dpi=120)
+    with _optuna_figure(path):
+        axis = plot_param_importances(found.study, evaluator=found.evaluator)
+        axis.set_title("", loc="left")
+        axis.set(ylabel="", xlabel=f"share of the variance of the scores at {found.position:,} images (fANOVA)")
+        axis.legend().remove()
     return [path]
+
+
+@contextmanager
+def _optuna_figure(path: Path) -> Iterator[None]:
+    """Saves what is drawn inside, and leaves matplotlib's style as it was, which Optuna changes for the process."""
+    with warnings.catch_warnings(), pyplot.rc_context():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # which all of Optuna's matplotlib plots raise
+        try:
+            yield
+            pyplot.savefig(path, dpi=120, bbox_inches="tight")
+        finally:
+            pyplot.close()
 
 
 def _score(row: Row) -> float:

@@ -1,4 +1,4 @@
-"""What a finished search leaves in its folder and with its run: the best configuration, the ranking, the plots."""
+"""The files of a finished search, in its folder and in MLflow: the best configuration, the ranking, the plots."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,28 +7,30 @@ import yaml
 
 from raygan.pipeline.config import Config
 from raygan.pipeline.tuning import ranking, recording
-from raygan.pipeline.tuning.ranking import Row
+from raygan.pipeline.tuning.ranking import Importance, Row
 from raygan.pipeline.tuning.search import Search
 from raygan.pipeline.tuning.space import overlay, short
-from raygan.pipeline.tuning.study import Study, TrialRecord, distributions, importances
+from raygan.pipeline.tuning.study import Study, TrialRecord, distributions_of
 from raygan.sharding.errors import RunError
 
 BEST, RANKING = "best.yaml", "ranking.csv"
 
 
 class SearchResults(NamedTuple):
-    """`importance`: by field, the share of the scores' variance that it explains at `compared_at` images."""
+    """The trials in order, what was learnt of the fields, and the file with the best configuration."""
 
     rows: list[Row]  # the best first
     front: list[Row]  # the cheapest first
-    importance: dict[str, float]
-    compared_at: int
+    importance: Importance
     best: Path
     undelivered: int  # writes that MLflow has not taken
 
 
 def write(search: Search, study: Study, finals: Study | None) -> SearchResults:
-    """Raises RunError if no trial reached its end."""
+    """Writes the files of a search that has ended, and adds them to its MLflow run. `finals`: the other seeds.
+
+    Raises RunError if no trial reached its end.
+    """
     from raygan.pipeline.tuning import plots  # imports matplotlib
 
     records = study.records()
@@ -36,7 +38,7 @@ def write(search: Search, study: Study, finals: Study | None) -> SearchResults:
     if not rows or rows[0].state != "finished":
         raise RunError(f"search {search.name}: no trial reached its end ({_reasons(records)}); widen `vary`")
     front = ranking.front(rows)
-    at, importance = importances(records, distributions(search.space, search.config))
+    importance = ranking.importances(records, distributions_of(search.space, search.config))
 
     best = search.folder / BEST
     best.write_text(as_file(search, rows[0]))
@@ -44,14 +46,12 @@ def write(search: Search, study: Study, finals: Study | None) -> SearchResults:
     pictures = [
         *plots.heat_maps(rows, search.folder / "heat-map.png"),
         plots.cost(rows, front, "GPU" if search.launch.gpu else "CPU", search.folder / "score-against-cost.png"),
-        *plots.importance(importance, at, search.folder / "importance.png"),
+        *plots.importance(importance, search.folder / "importance.png"),
     ]
-    metrics = {f"importance/{field}": share for field, share in importance.items()}
+    metrics = {f"importance/{field}": share for field, share in importance.shares.items()}
     metrics |= {"best/score": rows[0].score or 0.0} | ({"best/spread": s} if (s := rows[0].spread) is not None else {})
-    left = recording.keep(
-        search, [best, search.folder / RANKING, *pictures], metrics, _note(search, rows, importance, at)
-    )
-    return SearchResults(rows, front, importance, at, best, left)
+    left = recording.keep(search, [best, search.folder / RANKING, *pictures], metrics, _note(search, rows, importance))
+    return SearchResults(rows, front, importance, best, left)
 
 
 def as_file(search: Search, row: Row) -> str:
@@ -63,7 +63,7 @@ def as_file(search: Search, row: Row) -> str:
     return head + yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
-def _note(search: Search, rows: list[Row], importance: dict[str, float], at: int) -> str:
+def _note(search: Search, rows: list[Row], importance: Importance) -> str:
     """The description of the search's run, in Markdown."""
     fields = list(search.space)
     head = f"| trial | {' | '.join(fields)} | {search.options.score} | seeds |"
@@ -72,9 +72,9 @@ def _note(search: Search, rows: list[Row], importance: dict[str, float], at: int
         score = "" if row.score is None else f"{row.score:.5g}" + ("" if row.spread is None else f" ± {row.spread:.2g}")
         values = " | ".join(short(row.values[field]) for field in fields)
         table.append(f"| {row.trial:04d} | {values} | {score} | {row.seeds} |")
-    shares = ", ".join(f"{field} {share:.0%}" for field, share in importance.items())
-    told = [f"**Importance** at {at:,} images: {shares}"] if shares else []
-    return "\n\n".join([f"**Search** of {len(rows)} trials, best first", "\n".join(table), *told])
+    shares = ", ".join(f"{field} {share:.0%}" for field, share in importance.shares.items())
+    last = [f"**Importance** at {importance.position:,} images: {shares}"] if shares else []
+    return "\n\n".join([f"**Search** of {len(rows)} trials, best first", "\n".join(table), *last])
 
 
 def _reasons(records: list[TrialRecord]) -> str:

@@ -1,11 +1,15 @@
-"""What was asked of a search's trials and what came of it: an Optuna study in a journal on disk.
+"""The trials of a search and their scores: an Optuna study in a journal file on disk.
 
-The study samples the next values, remembers which trials reached which rung, and outlives every process: whatever was
-written when the search was killed is there when it goes on, and a trial that had not ended is handed out again.
+The study proposes the next values and decides at rungs which trials stop. It outlives every process: whatever was
+written when a search was killed is there when it is resumed, and a trial that had not ended is handed out again.
+
+Three things are called a trial's: Optuna's own `FrozenTrial` and `Trial`, which stay in this file; `TrialRecord`, the
+copy that the rest of the search works with; and `coordinator.TrialStatus`, which is shown to the user.
 """
 
 import json
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -22,14 +26,15 @@ from raygan.pipeline.tuning.space import Choice, Space, Values, is_whole
 
 State: TypeAlias = Literal["running", "finished", "stopped", "failed"]
 
-# To the sampler a failed trial is one that was stopped early: a region to stay away from. Optuna's FAIL says nothing.
+# A failed trial is pruned for Optuna's sampler, which then avoids the region. Trials in Optuna's own state FAIL are
+# ignored by it.
 STATES = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.PRUNED}
 
 optuna.logging.set_verbosity(logging.WARNING)
 
 
 class TrialRecord(NamedTuple):
-    """One trial. Scores are by position (images), lower is better; cost is in seconds of its CPU cores or GPUs."""
+    """A trial as the study has it. `scores` by position (images), lower is better; `cost` in core- or GPU-seconds."""
 
     number: int
     values: Values
@@ -40,16 +45,17 @@ class TrialRecord(NamedTuple):
 
     @property
     def position(self) -> int:
-        """Of the last score."""
+        """Images shown at the last score; 0 without a score."""
         return max(self.scores, default=0)
 
     @property
     def score(self) -> float | None:
+        """The last score."""
         return self.scores.get(self.position)
 
 
 class Study:
-    """The trials of one phase of a search. One process at a time writes it."""
+    """The trials of one phase of a search, around the `optuna.Study` of that name. Only one process may write it."""
 
     def __init__(
         self,
@@ -63,7 +69,12 @@ class Study:
         rungs: Rungs | None = None,
         costs: bool = False,
     ) -> None:
-        """`costs`: the sampler minimises score and cost together, and no trial is stopped."""
+        """Opens the phase's study in `journal`, or begins it.
+
+        phase: name of the Optuna study. distributions: of the values, by field. count: trials to hand out in all.
+        sampler: `optuna` is TPE. rungs: where trials are compared and stopped; None stops none. costs: score and cost
+        are minimised together, and no trial is stopped.
+        """
         self._distributions, self.count, self._sampler, self._seed = distributions, count, sampler, seed
         self._storage = JournalStorage(JournalFileBackend(str(journal)))
         self._optuna = optuna.create_study(
@@ -83,7 +94,7 @@ class Study:
         self._unfinished = [record.number for record in self.records() if record.state == "running"]
 
     def enqueue(self, points: Iterable[Values]) -> None:
-        """Trials to be handed out before any that is sampled; those that are there already are left out."""
+        """Adds trials that are handed out before any is sampled, except those that the study has already."""
         for point in points:
             self._optuna.enqueue_trial(_encoded(point, self._distributions), skip_if_exists=True)
 
@@ -92,19 +103,19 @@ class Study:
         """Whether a trial that was handed out has not ended."""
         return any(trial.state == TrialState.RUNNING for trial in self._trials())
 
-    def next(self) -> TrialRecord | None:
-        """A trial to run: one that an earlier process left unfinished, or a new one; None once all are handed out."""
+    def next_trial(self) -> TrialRecord | None:
+        """A trial to run: one that an earlier process left unfinished, else a new one; None once all are handed out."""
         if self._unfinished:
             return self[self._unfinished.pop(0)]
         asked = len(self.records())
         if asked >= self.count:
             return None
-        # A sampler per trial, so that a search which is resumed does not draw its first points again.
+        # A new sampler, with a new seed, for each trial: a resumed search must not draw its first points again.
         self._optuna.sampler = _sampler(self._sampler, self._seed + asked)
         return self[self._optuna.ask(self._distributions).number]
 
     def report(self, number: int, position: int, score: float, cost: float) -> bool:
-        """Notes a score; returns whether the trial should stop. A trial that repeats a position is not heard again."""
+        """Adds a score; returns whether the trial should stop. A second score at the same position is ignored."""
         record, trial = self[number], self._trial(number)
         trial.set_user_attr("cost", cost)
         if position in record.scores:
@@ -113,13 +124,13 @@ class Study:
         if self._costs:
             return False
         trial.report(score, position)
-        if unwanted := bool(trial.should_prune()):
-            # Noted at once, should we be killed before it ends.
+        if stop := bool(trial.should_prune()):
+            # Written now, in case this process is killed before the trial has ended.
             trial.set_user_attr("unwanted", f"{score:.4g} at {position:,} images was not among the best of its rung")
-        return unwanted
+        return stop
 
     def end(self, number: int, state: Literal["finished", "stopped", "failed"], reason: str = "") -> None:
-        """`reason`: of a failure; that of a stop is known."""
+        """Ends a trial. `reason`: why it failed; for a stopped trial the study has it already."""
         trial, record = self._trial(number), self[number]
         trial.set_user_attr("state", state)
         trial.set_user_attr("reason", trial.user_attrs.get("unwanted", "") if state == "stopped" else reason)
@@ -127,7 +138,7 @@ class Study:
         self._optuna.tell(trial, values, state=STATES[state])
 
     def records(self) -> list[TrialRecord]:
-        """All trials that were handed out."""
+        """All trials that were handed out, by number."""
         return [self._record(trial) for trial in self._trials() if trial.state != TrialState.WAITING]
 
     def __getitem__(self, number: int) -> TrialRecord:
@@ -140,19 +151,19 @@ class Study:
         return self._optuna.get_trials(deepcopy=False)
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
-        facts = trial.user_attrs
+        stored = trial.user_attrs
         return TrialRecord(
             trial.number,
             _decoded(trial.params, self._distributions),
-            facts["state"] if trial.state.is_finished() else "running",
-            dict(map(tuple, facts.get("scores", []))),
-            facts.get("cost", 0.0),
-            facts.get("reason", ""),
+            stored["state"] if trial.state.is_finished() else "running",
+            dict(map(tuple, stored.get("scores", []))),
+            stored.get("cost", 0.0),
+            stored.get("reason", ""),
         )
 
 
-def distributions(space: Space, base: Config) -> dict[str, BaseDistribution]:
-    """The space in Optuna's terms. It takes no lists as choices, so choices are JSON."""
+def distributions_of(space: Space, base: Config) -> dict[str, BaseDistribution]:
+    """The space in Optuna's terms. Optuna takes no lists as choices, so choices are JSON."""
     found: dict[str, BaseDistribution] = {}
     for field, dimension in space.items():
         if isinstance(dimension, Choice):
@@ -164,51 +175,52 @@ def distributions(space: Space, base: Config) -> dict[str, BaseDistribution]:
     return found
 
 
-def importances(records: Sequence[TrialRecord], space: dict[str, BaseDistribution]) -> tuple[int, dict[str, float]]:
-    """How much of the scores' variance each field explains (fANOVA, Hutter et al., ICML 2014), and at which position.
+class Completed(NamedTuple):
+    """A trial for a study that is analysed or plotted: `objectives` are minimised; `stopped` takes it off the front."""
 
-    It looks where most trials have a score, since those that were stopped have none at the end. With fewer than
-    three trials, or with equal scores, there is nothing to explain: no field is named.
+    values: Values
+    objectives: tuple[float, ...]
+    stopped: bool = False
+
+
+def completed_study(
+    trials: Iterable[Completed], distributions: dict[str, BaseDistribution], objectives: int
+) -> optuna.Study:
+    """A study in memory, for Optuna's importances and plots. Trials with an infinite or NaN objective are left out.
+
+    A stopped trial violates a constraint, as Optuna calls it: it is drawn, but no other is compared with it.
     """
-    counts: dict[int, int] = {}
-    for record in records:
-        for position in record.scores:
-            counts[position] = counts.get(position, 0) + 1
-    if not counts:
-        return 0, {}
-    position = max(counts, key=lambda at: (counts[at], at))
-    seen = [record for record in records if position in record.scores]
-    if len({record.scores[position] for record in seen}) < 3:
-        return position, {}
-    study = optuna.create_study()
-    for record in seen:
-        study.add_trial(
-            optuna.trial.create_trial(
-                params=_encoded(record.values, space), distributions=space, value=record.scores[position]
+    study = optuna.create_study(directions=["minimize"] * objectives)
+    for trial in trials:
+        if all(map(math.isfinite, trial.objectives)):
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params=_encoded(trial.values, distributions),
+                    distributions=distributions,
+                    values=trial.objectives,
+                    constraints={"stopped": float(trial.stopped)},
+                )
             )
-        )
-    evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=0)
-    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return position, {field: float(share) for field, share in found.items()}
+    return study
 
 
 def _sampler(kind: Literal["optuna", "random"], seed: int) -> optuna.samplers.BaseSampler:
     if kind == "random":
         return optuna.samplers.RandomSampler(seed)
-    # The constant liar keeps trials that run side by side apart.
+    # The constant liar keeps trials that run at the same time from trying the same values.
     return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
 
 
-def _encoded(values: Values, space: dict[str, BaseDistribution]) -> Values:
+def _encoded(values: Values, distributions: dict[str, BaseDistribution]) -> Values:
     return {
-        field: json.dumps(value) if isinstance(space[field], CategoricalDistribution) else value
+        field: json.dumps(value) if isinstance(distributions[field], CategoricalDistribution) else value
         for field, value in values.items()
     }
 
 
-def _decoded(values: dict[str, Any], space: dict[str, BaseDistribution]) -> Values:
+def _decoded(values: dict[str, Any], distributions: dict[str, BaseDistribution]) -> Values:
     return {
-        field: _tuple(json.loads(value)) if isinstance(space[field], CategoricalDistribution) else value
+        field: _tuple(json.loads(value)) if isinstance(distributions[field], CategoricalDistribution) else value
         for field, value in values.items()
     }
 

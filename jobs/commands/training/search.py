@@ -110,9 +110,9 @@ def report(search: Search, found: SearchResults) -> list[str]:
     unit = "GPU" if search.launch.gpu else "CPU"
     points = "; ".join(f"{row.trial:04d}: {row.score:.4g} for {row.cost:.0f} s" for row in found.front)
     lines.append(f"best for their {unit}-seconds: {points}")
-    if found.importance:
-        shares = ", ".join(f"{field} {share:.0%}" for field, share in found.importance.items())
-        lines.append(f"importance at {found.compared_at:,} images: {shares}")
+    if found.importance.shares:
+        shares = ", ".join(f"{field} {share:.0%}" for field, share in found.importance.shares.items())
+        lines.append(f"importance at {found.importance.position:,} images: {shares}")
     if found.undelivered:
         lines.append(
             f"MLflow has not taken {found.undelivered} writes: raygan tracking flush --runs {search.launch.runs}"

@@ -18,7 +18,7 @@ from raygan.pipeline.launch.trainer import plan as plan_of_a_run
 from raygan.pipeline.training import checkpoint
 from raygan.pipeline.tuning.search import Options, Search, plan
 from raygan.pipeline.tuning.space import parse
-from raygan.pipeline.tuning.study import Study, TrialRecord, distributions
+from raygan.pipeline.tuning.study import Study, TrialRecord, distributions_of
 from raygan.pipeline.tuning.tune import search_all
 
 SPACE = {
@@ -49,7 +49,7 @@ def run(search: Search) -> None:
 
 
 def study_of(search: Search) -> Study:
-    return Study(search.journal, "search", distributions(search.space, search.config), search.count)
+    return Study(search.journal, "search", distributions_of(search.space, search.config), search.count)
 
 
 def checkpoints(search: Search, name: str) -> list[Path]:

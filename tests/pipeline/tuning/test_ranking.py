@@ -3,16 +3,17 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 from raygan.jobs.defaults import from_file
 from raygan.pipeline.config import Launch, smoke
 from raygan.pipeline.tuning import plots
-from raygan.pipeline.tuning.ranking import front, rank, write_table
+from raygan.pipeline.tuning.ranking import front, importances, rank, write_table
 from raygan.pipeline.tuning.results import as_file
 from raygan.pipeline.tuning.search import Options, Search
 from raygan.pipeline.tuning.space import DEFAULT, Values, overlay
-from raygan.pipeline.tuning.study import State, TrialRecord
+from raygan.pipeline.tuning.study import State, TrialRecord, distributions_of
 
 
 def record(number: int, state: State, scores: dict[int, float], cost: float = 1.0, reason: str = "") -> TrialRecord:
@@ -68,6 +69,18 @@ def test_the_table_and_the_plots_are_written_whatever_the_trials_came_to(tmp_pat
     assert plots.heat_maps(rank([RECORDS[3]._replace(scores={})], []), tmp_path / "none.png") == []
     one = plots.cost(rank(RECORDS[1:2], []), [], "CPU", tmp_path / "one.png")
     assert one.exists()
+
+
+def test_importances_are_drawn_if_there_is_something_to_explain_and_the_style_of_other_plots_stays(
+    tmp_path: Path,
+) -> None:
+    distributions = distributions_of(DEFAULT, smoke())
+    before = dict(matplotlib.rcParams)
+    (picture,) = plots.importance(importances(RECORDS, distributions), tmp_path / "importance.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    plots.cost(rank(RECORDS, []), [], "CPU", tmp_path / "cost.png")
+    assert dict(matplotlib.rcParams) == before
+    assert plots.importance(importances(RECORDS[:2], distributions), tmp_path / "none.png") == []
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from raygan.pipeline.config import smoke
+from raygan.pipeline.tuning.ranking import importances
 from raygan.pipeline.tuning.search import Rungs
 from raygan.pipeline.tuning.space import Values, parse
-from raygan.pipeline.tuning.study import Study, TrialRecord, distributions, importances
+from raygan.pipeline.tuning.study import Study, TrialRecord, distributions_of
 
 SPACE = parse({"balance": "0.5:5", "loss": "bce,hinge", "generator.betas": "[0.0,0.9],[0.5,0.999]"})
-DISTRIBUTIONS = distributions(SPACE, smoke())
+DISTRIBUTIONS = distributions_of(SPACE, smoke())
 
 
 def opened(folder: Path, count: int = 6, rungs: Rungs | None = None) -> Study:
@@ -18,7 +19,7 @@ def opened(folder: Path, count: int = 6, rungs: Rungs | None = None) -> Study:
 
 
 def run(study: Study, score: float) -> Values:
-    record = study.next()
+    record = study.next_trial()
     assert record is not None
     study.report(record.number, 100, score, cost=1.0)
     study.end(record.number, "finished")
@@ -32,24 +33,24 @@ def test_a_search_killed_between_any_two_trials_tries_what_one_that_was_not_kill
     values = [run(whole, score) for score in range(6)]
     assert [run(opened(tmp_path / "killed"), score) for score in range(6)] == values
     assert len({value["balance"] for value in values}) == 6
-    assert whole.next() is None
+    assert whole.next_trial() is None
     assert [record.score for record in opened(tmp_path / "whole").records()] == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_trial_that_had_not_ended_is_handed_out_again_first_with_what_it_had_reached(tmp_path: Path) -> None:
     study = opened(tmp_path)
     run(study, 1.0)
-    begun = study.next()
+    begun = study.next_trial()
     assert begun is not None
     study.report(begun.number, 50, 0.5, cost=3.0)
 
     resumed = opened(tmp_path)
-    again = resumed.next()
+    again = resumed.next_trial()
     assert again is not None
     assert (again.number, again.values, again.scores, again.cost) == (begun.number, begun.values, {50: 0.5}, 3.0)
     resumed.report(again.number, 50, 9.9, cost=4.0)  # it went on from a checkpoint before its score
     assert resumed[again.number].scores == {50: 0.5}
-    following = resumed.next()
+    following = resumed.next_trial()
     assert following is not None
     assert following.number == 2
 
@@ -69,7 +70,7 @@ def test_rungs_let_the_best_go_on_across_a_restart(tmp_path: Path) -> None:
     stopped = []
     for score in (5.0, 6.0, 7.0, 4.0, 8.0, 3.0):
         study = opened(tmp_path, rungs=rungs)
-        record = study.next()
+        record = study.next_trial()
         assert record is not None
         if study.report(record.number, 10, score, cost=1.0):
             stopped.append(score)
@@ -82,13 +83,13 @@ def test_rungs_let_the_best_go_on_across_a_restart(tmp_path: Path) -> None:
 def test_a_trial_that_was_not_wanted_any_more_when_the_search_died_is_not_run_on(tmp_path: Path) -> None:
     study = opened(tmp_path, rungs=Rungs(10, 3))
     for score in (1.0, 2.0):
-        record = study.next()
+        record = study.next_trial()
         assert record is not None
         unwanted = study.report(record.number, 10, score, cost=1.0)
     assert unwanted
     resumed = opened(tmp_path, rungs=Rungs(10, 3))
     assert [record.state for record in resumed.records()] == ["running", "stopped"]
-    again = resumed.next()
+    again = resumed.next_trial()
     assert again is not None
     assert again.number == 0
 
@@ -96,7 +97,7 @@ def test_a_trial_that_was_not_wanted_any_more_when_the_search_died_is_not_run_on
 def test_score_and_cost_can_be_minimised_together(tmp_path: Path) -> None:
     study = Study(tmp_path / "journal.log", "search", DISTRIBUTIONS, 25, sampler="optuna", seed=1, costs=True)
     for _ in range(25):
-        record = study.next()
+        record = study.next_trial()
         assert record is not None
         balance = record.values["balance"]
         assert not study.report(record.number, 10, abs(balance - 2), cost=abs(balance - 3))
@@ -113,14 +114,14 @@ def mean_distance(records: list[TrialRecord]) -> float:
 def test_importance_names_the_field_that_decides_where_most_trials_have_a_score(tmp_path: Path) -> None:
     study = opened(tmp_path, count=20)
     for number in range(20):
-        record = study.next()
+        record = study.next_trial()
         assert record is not None
         study.report(record.number, 10, record.values["balance"] ** 2, cost=1.0)
         if number % 4 == 0:
             study.report(record.number, 30, 0.0, cost=2.0)
         study.end(record.number, "stopped")
-    position, shares = importances(study.records(), DISTRIBUTIONS)
+    position, shares, *_ = importances(study.records(), DISTRIBUTIONS)
     assert position == 10
     assert max(shares, key=lambda field: shares[field]) == "balance"
     assert sum(shares.values()) == pytest.approx(1)
-    assert importances(study.records()[:2], DISTRIBUTIONS)[1] == {}
+    assert importances(study.records()[:2], DISTRIBUTIONS).shares == {}

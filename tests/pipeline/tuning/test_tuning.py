@@ -114,12 +114,12 @@ def test_finals_are_the_best_with_other_seeds(shards: Path, place: Path) -> None
     search.save()
     study = study_of(search)
     for score in (3.0, 1.0, 2.0, 4.0):
-        record = study.next()
+        record = study.next_trial()
         assert record is not None
         study.report(record.number, 64, score, cost=1.0)
         study.end(record.number, "finished")
     finals = open_finals(search, study)
     handed = []
-    while record := finals.next():
+    while record := finals.next_trial():
         handed.append((record.values["trial"], record.values["seed"]))
     assert sorted(handed) == [(1, 1), (1, 2), (2, 1), (2, 2)]
