@@ -12,7 +12,7 @@ from raygan.pipeline.tuning import plots
 from raygan.pipeline.tuning.ranking import front, importances, rank, write_table
 from raygan.pipeline.tuning.results import as_file
 from raygan.pipeline.tuning.search import Options, Search
-from raygan.pipeline.tuning.space import DEFAULT, Values, overlay
+from raygan.pipeline.tuning.space import DEFAULT, Range, Values, overlay
 from raygan.pipeline.tuning.study import State, TrialRecord, distributions_of
 
 
@@ -74,7 +74,8 @@ def test_the_table_and_the_plots_are_written_whatever_the_trials_came_to(tmp_pat
 def test_importances_are_drawn_if_there_is_something_to_explain_and_the_style_of_other_plots_stays(
     tmp_path: Path,
 ) -> None:
-    distributions = distributions_of(DEFAULT, smoke())
+    space = DEFAULT | {"discriminator.learning_rate": Range(low=5e-5, high=2e-3, log=True)}
+    distributions = distributions_of(space, smoke())
     before = dict(matplotlib.rcParams)
     (picture,) = plots.importance(importances(RECORDS, distributions), tmp_path / "importance.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
