@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from raygan.pipeline.data.order import WINDOW
-from raygan.pipeline.data.shard_cache import DEFAULT_BYTES, DEFAULT_FOLDER
+from raygan.sharding.storage.locations import absolute
 
 Normalisation = Literal["batch", "group", "none"]
 Augmentation = Literal["colour", "translation", "cutout"]
+SHARD_CACHE_BYTES = 100_000_000_000
 
 
 def _at_commas(value: Any) -> Any:
@@ -186,10 +186,11 @@ class Launch(Settings):
         "none", description="device: keep the whole training split in the GPU's memory, if it fits."
     )
     shard_cache: str = Field(
-        DEFAULT_FOLDER, description="Folder on every node for copies of shards in an object store."
+        "",
+        description="Folder on every node for copies of shards in an object store; by default in the user's cache.",
     )
     shard_cache_bytes: int = Field(
-        DEFAULT_BYTES, gt=0, description="Most that it may hold; the oldest copies make room."
+        SHARD_CACHE_BYTES, gt=0, description="Most that it may hold; the oldest copies make room."
     )
     runs: Annotated[str, BeforeValidator(str)] = Field(
         "runs",
@@ -220,19 +221,15 @@ class Launch(Settings):
     def resolved(self, preset: str) -> "Launch":
         """With a name of its own in place of auto, and absolute folders, since workers run in another one."""
         name = f"{preset}-{datetime.now():%Y%m%d-%H%M%S}" if self.name == "auto" else self.name
-        folders = {field: _absolute(getattr(self, field)) for field in ("shards", "runs")}
-        if not self.shard_cache.startswith("~"):  # a home may lie elsewhere on another node
-            folders["shard_cache"] = _absolute(self.shard_cache)
+        folders = {field: absolute(getattr(self, field)) for field in ("shards", "runs")}
+        if self.shard_cache and not self.shard_cache.startswith("~"):  # each node finds its own home and cache
+            folders["shard_cache"] = absolute(self.shard_cache)
         return self.model_copy(update={"name": name} | folders)
 
     @property
     def copies(self) -> dict[str, Any]:
         """The options of Shards."""
         return {"cache_folder": self.shard_cache, "cache_bytes": self.shard_cache_bytes}
-
-
-def _absolute(location: str) -> str:
-    return location if "://" in location else str(Path(location).resolve())
 
 
 def article() -> Config:

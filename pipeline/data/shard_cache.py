@@ -14,12 +14,9 @@ from tenacity import RetryError, Retrying, retry_if_not_exception_type, stop_aft
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.format.manifest import ShardEntry
 from raygan.sharding.storage.folder import Folder
+from raygan.sharding.storage.locations import cache_folder
 
 T = TypeVar("T")
-DEFAULT_FOLDER, DEFAULT_BYTES = (
-    "~/.cache/raygan/shards",
-    100_000_000_000,
-)  # where copies are kept, and how many bytes of them
 ATTEMPTS = 6
 LONGEST_PAUSE = 20.0  # seconds between two attempts
 AT_ONCE = 4
@@ -34,9 +31,10 @@ class ShardCache:
     still mapped by a worker stays readable for it.
     """
 
-    def __init__(self, source: Folder, digest: str, directory: Path, limit: int) -> None:
+    def __init__(self, source: Folder, digest: str, directory: str | Path, limit: int) -> None:
+        """An empty `directory`: shards in this node's cache folder."""
         self._source, self._limit = source, limit
-        self._root = directory.expanduser()
+        self._root = Path(directory).expanduser() if directory else cache_folder() / "shards"
         self._directory = self._root / digest[:16]
         self._directory.mkdir(parents=True, exist_ok=True)
         self._downloads = ThreadPoolExecutor(AT_ONCE, "download")

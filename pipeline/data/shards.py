@@ -10,9 +10,10 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from raygan.pipeline.config import SHARD_CACHE_BYTES
 from raygan.pipeline.data.decode import Decoder
 from raygan.pipeline.data.gather import gather
-from raygan.pipeline.data.shard_cache import DEFAULT_BYTES, DEFAULT_FOLDER, ShardCache
+from raygan.pipeline.data.shard_cache import ShardCache
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.format.manifest import Manifest, ShardEntry
 from raygan.sharding.format.shard import Shard, open_shard
@@ -30,15 +31,15 @@ class Shards:
     At most `most_open` of them are open at a time. Every read first looks whether the files that it touches are still
     the ones that were opened: a memory map answers for the end that a file has lost with SIGBUS, not an exception. A
     file cut short within the milliseconds after the look still kills the process; check_lengths() then finds it.
-    Remote shards are read from copies in `cache_folder`, at most `cache_bytes` of them.
+    Remote shards are read from copies in `cache_folder` (default: this node's cache folder), at most `cache_bytes`.
     """
 
     def __init__(
         self,
         folder: str,
         split: str,
-        cache_folder: str = DEFAULT_FOLDER,
-        cache_bytes: int = DEFAULT_BYTES,
+        cache_folder: str = "",
+        cache_bytes: int = SHARD_CACHE_BYTES,
         most_open: int = 256,
     ) -> None:
         """Raises UserError if there is no such data set or nothing in the split, RunError if a shard is missing."""
@@ -57,7 +58,7 @@ class Shards:
         self._local = where.local
         self._cache = None
         if self._local is None:
-            self._cache = ShardCache(where, self.manifest.digest, Path(cache_folder), cache_bytes)
+            self._cache = ShardCache(where, self.manifest.digest, cache_folder, cache_bytes)
         else:
             check_lengths(self._local, self.entries)
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from raygan.pipeline.evaluation.statistics import Statistics
 from raygan.sharding.storage.folder import Folder
+from raygan.sharding.storage.locations import cache_folder
 
 VERSION = "1"  # of the entry's layout and of all that lies between images and statistics
 log = logging.getLogger(__name__)
@@ -31,14 +32,9 @@ class Measurement:
     features: Tensor
 
 
-def user_folder() -> Path:
-    """Where this user's caches lie on this machine: raygan in XDG_CACHE_HOME, by default in ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "raygan"
-
-
 def default_location() -> str:
     """RAYGAN_CACHE (a folder, or an fsspec URL such as s3://bucket/raygan), else the user's cache folder."""
-    return os.environ.get("RAYGAN_CACHE") or str(user_folder())
+    return os.environ.get("RAYGAN_CACHE") or str(cache_folder())
 
 
 class Cache:

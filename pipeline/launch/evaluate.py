@@ -16,6 +16,7 @@ from raygan.pipeline.training.checkpoint import load_faces
 from raygan.pipeline.training.header import HEADER, Weights
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.storage.folder import Folder
+from raygan.sharding.storage.locations import absolute
 
 IMAGES_GENERATED = 5_000
 Progress = Callable[[int, int], None]  # images done so far, images in total
@@ -68,9 +69,9 @@ class EvaluationRequest(BaseModel):
                 f"`real`: {source} holds images; name the data set or the folder of images to compare them with"
             )
         return cls(
-            source=_absolute(source),
+            source=absolute(source),
             generated=generated,
-            real=_absolute(real),
+            real=absolute(real),
             split=split,
             extractor=anywhere(extractor),
             metrics=metrics,
@@ -107,7 +108,7 @@ def evaluate_on_workers(request: EvaluationRequest, workers: int, device: str, r
     import ray.train
     from ray.train.torch import TorchTrainer
 
-    storage, name = _absolute(runs), f".evaluation-{secrets.token_hex(4)}"
+    storage, name = absolute(runs), f".evaluation-{secrets.token_hex(4)}"
     trainer = TorchTrainer(
         _worker_loop,
         train_loop_config={"request": request.model_dump_json()},
@@ -137,9 +138,3 @@ def cause(error: Exception) -> UserError | RunError:
     causes = [getattr(failure, "cause", failure) for _, failure in sorted(failures.items())]
     cause = next((one for one in causes if not isinstance(one, OthersFailedError)), causes[0])
     return cause if isinstance(cause, UserError | RunError) else RunError(f"the evaluation failed: {cause!r}")
-
-
-def _absolute(location: str) -> str:
-    """A path made absolute: workers run in another directory. A URL stays as it is."""
-    folder = Folder(location)
-    return str(folder.local or folder)

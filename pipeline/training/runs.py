@@ -15,6 +15,7 @@ from raygan.pipeline.config import Config, Launch
 from raygan.pipeline.training.header import HEADER, best, read_header
 from raygan.sharding.errors import UserError
 from raygan.sharding.storage.folder import Folder
+from raygan.sharding.storage.locations import cache_folder
 
 RECORD = "run.json"
 CHECKPOINT = re.compile(r"checkpoint_\d{12,}")
@@ -46,7 +47,7 @@ class Run(BaseModel):
     def spool(self) -> Path:
         """Where writes wait that MLflow has not taken yet: on a disk, whatever the runs are in."""
         local = self.folder.local
-        return local / "spool" if local else Path("~/.cache/raygan/spools").expanduser() / self.run_id
+        return local / "spool" if local else cache_folder() / "spools" / self.run_id
 
     @property
     def home(self) -> Folder | None:

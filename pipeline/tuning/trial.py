@@ -20,6 +20,7 @@ from raygan.pipeline.training.runs import Run
 from raygan.pipeline.tuning.monitor import TrialEvent
 from raygan.pipeline.tuning.search import Score
 from raygan.sharding.errors import RunError, UserError
+from raygan.sharding.storage.locations import cache_folder
 
 if TYPE_CHECKING:
     from raygan.pipeline.distributed import DistributedContext
@@ -122,12 +123,11 @@ def _train_in_this_process(run: Run, report: Report) -> int:
 
 def _cache_real_statistics(run: Run, context: DistributedContext) -> None:
     """Computes the statistics of the real images unless they are cached: only one of several trials does."""
-    from raygan.pipeline.evaluation.cache import user_folder
     from raygan.pipeline.training.loop import evaluator
 
     if run.data in _cached:
         return
-    (folder := user_folder()).mkdir(parents=True, exist_ok=True)
+    (folder := cache_folder()).mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "real-statistics.lock"):
         evaluator(run.config, run.config.evaluation.count, run.launch.shards, context, run.launch.copies).real()
     _cached.add(run.data)

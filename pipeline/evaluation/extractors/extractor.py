@@ -14,6 +14,7 @@ from raygan.pipeline.evaluation.extractors import inception, randconv
 from raygan.pipeline.evaluation.extractors.files import Preparation, load_file
 from raygan.pipeline.evaluation.extractors.weights import digest_of
 from raygan.sharding.errors import RunError, UserError
+from raygan.sharding.storage.locations import absolute
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def anywhere(spec: str) -> str:
     """`spec` with the path in it, if any, made absolute: workers run in another directory."""
     place, question, query = spec.partition("?")
     kind, colon, path = place.partition(":")
-    return f"{kind}{colon}{Path(path).absolute()}{question}{query}" if path else spec
+    return f"{kind}{colon}{absolute(path)}{question}{query}" if path else spec
 
 
 def _randconv(device: torch.device) -> Extractor:

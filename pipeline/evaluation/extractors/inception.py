@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from raygan.pipeline.evaluation.cache import user_folder
 from raygan.pipeline.evaluation.extractors.weights import digest_of, fetch
 from raygan.sharding.errors import UserError
+from raygan.sharding.storage.locations import cache_folder
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 DIGEST = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"  # pytorch-fid publishes the same file
@@ -66,5 +66,5 @@ def _network(weights: Path) -> nn.Module:
 def locate(path: str | None) -> tuple[Path, str]:
     """The weights file, downloaded to the user's cache if no path is given, and its SHA-256."""
     if path is None:
-        return fetch(URL, DIGEST, user_folder() / "weights"), DIGEST
+        return fetch(URL, DIGEST, cache_folder() / "weights"), DIGEST
     return Path(path), digest_of(Path(path))

@@ -30,7 +30,8 @@ def test_relative_folders_are_made_absolute_but_for_a_home(monkeypatch: pytest.M
     launch = Launch(shards="s3://bucket/faces", shard_cache="copies").resolved("demo")
     assert (launch.shards, launch.runs) == ("s3://bucket/faces", str(tmp_path / "runs"))
     assert launch.copies == {"cache_folder": str(tmp_path / "copies"), "cache_bytes": 100_000_000_000}
-    assert Launch().resolved("demo").shard_cache == "~/.cache/raygan/shards"
+    assert Launch().resolved("demo").shard_cache == "", "each node finds its own"
+    assert Launch(shard_cache="~/copies").resolved("demo").shard_cache == "~/copies"
 
 
 def test_a_gradient_penalty_beside_batch_normalisation_is_refused_with_the_remedy() -> None:

@@ -13,6 +13,7 @@ from raygan.pipeline.data import shard_cache as cache
 from raygan.pipeline.data.shard_cache import ShardCache
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.format.manifest import Manifest
+from raygan.sharding.storage.folder import Folder
 from tests.pipeline.small_datasets import write_dataset
 from tests.pipeline.stores import bring, opened, reads
 
@@ -166,3 +167,11 @@ def test_a_window_larger_than_the_cache_is_refused(remote: Path) -> None:
     shards.demand(manifest.shards[:2])
     with pytest.raises(UserError, match="lower the window"):
         shards.demand(manifest.shards[:3])
+
+
+def test_without_a_folder_copies_are_in_the_cache_folder_of_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    ShardCache(Folder(str(tmp_path)), "digest", "", 10**9).close()
+    assert (tmp_path / "cache" / "raygan" / "shards" / "digest").is_dir()
