@@ -1,4 +1,4 @@
-"""How the trials of a search stand: a live table on a terminal, lines now and then in a job's log."""
+"""The trials of a search and their status: a live table on a terminal, in a log a line per trial at intervals."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -22,20 +22,20 @@ Show = Callable[[Coordinator], None]
 
 @contextmanager
 def shown() -> Iterator[Show]:
-    """On a terminal a table that stays in place, in a log a line per running trial now and then."""
-    said = 0
+    """A function that shows a search: on a terminal as a table that stays in place, in a log as lines (`Log`)."""
+    printed = 0
 
-    def say_new(coordinator: Coordinator) -> None:
-        nonlocal said
-        for text in coordinator.words[said:]:
+    def print_new_messages(coordinator: Coordinator) -> None:
+        nonlocal printed
+        for text in coordinator.messages[printed:]:
             console.print(as_flags(text), style="yellow", markup=False, soft_wrap=not console.is_terminal)
-        said = len(coordinator.words)
+        printed = len(coordinator.messages)
 
     if not console.is_terminal:
         log = Log()
 
         def write(coordinator: Coordinator) -> None:
-            say_new(coordinator)
+            print_new_messages(coordinator)
             log.update(coordinator)
 
         yield write
@@ -44,37 +44,38 @@ def shown() -> Iterator[Show]:
     with Live(console=console, refresh_per_second=2) as live:
 
         def update(coordinator: Coordinator) -> None:
-            say_new(coordinator)
+            print_new_messages(coordinator)
             live.update(table(coordinator, max(1, min(ROWS, console.height - AROUND))))
 
         yield update
 
 
 class Log:
-    """Lines in place of a table: of trials that run every LOG_SECONDS, of the others when they end."""
+    """Lines in place of a table: for a running trial every LOG_SECONDS, for any trial when it ends."""
 
     def __init__(self) -> None:
-        self._looked = time.monotonic()
+        self._last = time.monotonic()
         self._ended: set[str] = set()
 
     def update(self, coordinator: Coordinator) -> None:
-        due = time.monotonic() - self._looked >= LOG_SECONDS
+        """Prints the lines that are due."""
+        due = time.monotonic() - self._last >= LOG_SECONDS
         for status in list(coordinator.statuses.values()):
             running = status.state == "running"
             if due if running else status.name not in self._ended:
-                self._say(line(coordinator, status))
+                self._print(line(coordinator, status))
             if not running:
                 self._ended.add(status.name)
         if due:
-            self._looked = time.monotonic()
-            self._say(summary(coordinator))
+            self._last = time.monotonic()
+            self._print(summary(coordinator))
 
-    def _say(self, words: str) -> None:
-        console.print(words, markup=False, soft_wrap=True)
+    def _print(self, text: str) -> None:
+        console.print(text, markup=False, soft_wrap=True)
 
 
 def table(coordinator: Coordinator, height: int = ROWS) -> Group:
-    """The running trials, and of the others the best, in at most `height` rows."""
+    """The running trials, then the best of the others, in at most `height` rows below a summary."""
     search, statuses = coordinator.search, list(coordinator.statuses.values())
     running = [status for status in statuses if status.state == "running"]
     others = sorted(
@@ -100,34 +101,35 @@ def table(coordinator: Coordinator, height: int = ROWS) -> Group:
 
 
 def line(coordinator: Coordinator, status: TrialStatus) -> str:
-    """A trial in words."""
+    """The status of a trial in one line."""
     cells = _cells(coordinator, status)
     state = cells.pop("state")
     words = {"done": "{} done", "images/s": "{} images/s", "left": "{} left"}
-    told = ", ".join(words.get(heading, f"{heading} {{}}").format(cell) for heading, cell in cells.items())
+    rest = ", ".join(words.get(heading, f"{heading} {{}}").format(cell) for heading, cell in cells.items())
     values = " ".join(f"{field}={short(value)}" for field, value in status.values.items())
-    return f"trial {status.name} {state}: {told}; {values}"
+    return f"trial {status.name} {state}: {rest}; {values}"
 
 
 def summary(coordinator: Coordinator) -> str:
+    """How many trials are in each state."""
     states = [status.state for status in coordinator.statuses.values()]
     counts = ", ".join(f"{states.count(state)} {state}" for state in STYLES if state in states)
     return f"search {coordinator.search.name}: {counts or 'starting'}, of {coordinator.total} trials"
 
 
 def _cells(coordinator: Coordinator, status: TrialStatus) -> dict[str, str]:
-    """What is known, by its heading."""
-    search, pace = coordinator.search, status.images_per_second
-    images = search.config.images
+    """What is known of a trial, by the heading of its column."""
+    search, images = coordinator.search, coordinator.search.config.images
+    throughput = status.images_per_second
     cells: dict[str, str] = {"state": status.state}
     if status.score is not None:
         cells[search.options.score] = f"{status.score:.4g}"
     if search.rungs:
         cells["rung"] = f"{status.rung}/{search.rungs.passed(images - 1)}"
     cells["done"] = f"{status.position / images:.0%}"
-    if pace:
-        cells["images/s"] = f"{pace:,.0f}"
-    if pace and status.state == "running":
-        left = (images - status.position) / pace
+    if throughput:
+        cells["images/s"] = f"{throughput:,.0f}"
+    if throughput and status.state == "running":
+        left = (images - status.position) / throughput
         cells["left"] = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
     return cells

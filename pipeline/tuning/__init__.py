@@ -1,6 +1,7 @@
-"""Ray Tune around Ray Train: many runs of one configuration, each with other values in some fields.
+"""Hyperparameter search: Ray Tune runs many trials of one configuration, each with other values in some fields.
 
-`space` is what varies, `search` what was asked, `study` what was tried and what came of it. The `coordinator` in the
-driver hands out trials, `trial` is what runs elsewhere, and `tune` brings them together; `ranking` and `plots` say
-what was found.
+`space` says what varies, `search` what was asked for; `study` holds the trials and their scores. In the driver, `tune`
+connects Ray Tune with the `coordinator`, which hands out trials; `trial` is what runs in their processes, and `monitor`
+takes its events to the driver. `ranking`, `plots` and `results` are what a finished search leaves; `recording` writes
+to MLflow.
 """

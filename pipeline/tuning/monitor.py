@@ -1,4 +1,4 @@
-"""Where a search's driver and its trials meet: events in one direction, the wish to stop in the other. An actor."""
+"""The monitor of a search: an actor that takes events from trials to the driver, and requests to stop back to them."""
 
 from typing import NamedTuple
 
@@ -6,14 +6,14 @@ from raygan.pipeline.launch.monitor import Event
 
 
 class TrialEvent(NamedTuple):
-    """What a trial has to say."""
+    """An event of one trial."""
 
     trial: str
     event: Event
 
 
 class SearchMonitor:
-    """A Desk for many."""
+    """Like the Monitor of a run, for all trials of a search."""
 
     def __init__(self) -> None:
         self._events: list[TrialEvent] = []
@@ -21,20 +21,23 @@ class SearchMonitor:
         self._all = False
 
     def post(self, event: TrialEvent) -> bool:
-        """Leaves an event; returns whether the driver wants this trial to stop."""
+        """Adds an event; returns whether the driver wants this trial to stop."""
         self._events.append(event)
         return self._all or event.trial in self._stopped
 
     def collect(self) -> list[TrialEvent]:
+        """The events since the last call."""
         events, self._events = self._events, []
         return events
 
     def stop_one(self, trial: str) -> None:
+        """Asks one trial, by name, to stop."""
         self._stopped.add(trial)
 
     def stop(self) -> None:
-        """Stops all trials, and lets no other begin."""
+        """Asks all trials to stop; no other begins."""
         self._all = True
 
     def stopping(self) -> bool:
+        """Whether the whole search is being stopped."""
         return self._all

@@ -1,4 +1,4 @@
-"""What a search leaves in MLflow: a run for itself, the parent, and below it one for each trial."""
+"""What a search writes to MLflow: a run for itself, the parent, and a child run for each trial."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ CLOSE_SECONDS = 60.0
 
 
 def begin_search(search: Search, command: str) -> Search:
-    """The search with its run in MLflow: a new one, or the one it had. Raises UserError if the server is away."""
+    """The search with its MLflow run: a new one, or the one it had. Raises UserError if the server does not answer."""
     if search.run_id:
         tracking.close_dead_runs(search.tracking)
         tracking.resume_run(search.tracking, search.run_id)
@@ -30,8 +30,10 @@ def begin_search(search: Search, command: str) -> Search:
 
 
 def begin_trial(search: Search, name: str, config: Config) -> Run:
-    """The trial's run, in the search's folder and in MLflow: a new one, or the one it had. Raises UserError."""
+    """The trial's run, in the search's folder and in MLflow: a new one, or the one it had.
 
+    Raises UserError if the server does not answer.
+    """
     if runs.exists(search.trials, name):
         run = runs.load(search.trials, name)
         tracking.resume_run(run.tracking, run.run_id)
@@ -48,16 +50,19 @@ def begin_trial(search: Search, name: str, config: Config) -> Run:
 
 
 def sync_status(search: Search, name: str, status: tracking.Status, reason: str) -> None:
-    """Ends the trial's run as it ended, if MLflow says otherwise. Raises UserError."""
+    """Ends the trial's MLflow run with this status, unless it has it already.
+
+    Raises UserError if the server does not answer.
+    """
     if runs.exists(search.trials, name):
         run = runs.load(search.trials, name)
         if tracking.find_run(run.tracking, run.run_id).status != status:
-            tracking.resume_run(run.tracking, run.run_id)  # which takes back that it was presumed dead
+            tracking.resume_run(run.tracking, run.run_id)  # since it may have been closed as one whose process died
             tracking.end_run(run.tracking, run.run_id, status, reason, run.spool)
 
 
-def keep(search: Search, files: list[Path], metrics: dict[str, float], note: str) -> int:
-    """Leaves what the search found with its run, and what its trials left undelivered with theirs.
+def log_results(search: Search, files: list[Path], metrics: dict[str, float], note: str) -> int:
+    """Adds results to the search's MLflow run, and delivers what its trials could not write to theirs.
 
     Returns how many writes MLflow has not taken.
     """

@@ -50,7 +50,9 @@ def write(search: Search, study: Study, finals: Study | None) -> SearchResults:
     ]
     metrics = {f"importance/{field}": share for field, share in importance.shares.items()}
     metrics |= {"best/score": rows[0].score or 0.0} | ({"best/spread": s} if (s := rows[0].spread) is not None else {})
-    left = recording.keep(search, [best, search.folder / RANKING, *pictures], metrics, _note(search, rows, importance))
+    left = recording.log_results(
+        search, [best, search.folder / RANKING, *pictures], metrics, _note(search, rows, importance)
+    )
     return SearchResults(rows, front, importance, best, left)
 
 

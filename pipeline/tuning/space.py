@@ -1,4 +1,4 @@
-"""What a search varies: fields of the Config, each over a range or a choice, within the Config's own bounds."""
+"""What a search varies: fields of the Config, each over a range or a choice, within the bounds of the Config."""
 
 import contextlib
 import itertools
@@ -20,19 +20,22 @@ Values: TypeAlias = dict[str, Any]  # by dotted field of the Config
 
 
 class Range(Settings):
-    """All numbers from `low` to `high`, or all whole numbers where the field is one; `log`: each decade alike."""
+    """All numbers from `low` to `high`; whole numbers if the field is one. `log`: every decade is as likely."""
 
     low: float
     high: float
     log: bool = False
 
     def ends(self) -> tuple[Any, ...]:
+        """The lowest and the highest value."""
         return self.low, self.high
 
     def holds(self, value: Any) -> bool:
+        """Whether the value is one of the range."""
         return isinstance(value, int | float) and self.low <= value <= self.high
 
     def grid(self, steps: int, whole: bool) -> list[Any]:
+        """`steps` values with equal distances, or ratios if `log`; the middle if it is one. `whole`: rounded."""
         if steps == 1:
             ends = [math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2]
         else:
@@ -50,17 +53,20 @@ def _frozen(value: Any) -> Any:
 
 
 class Choice(Settings):
-    """One of these values."""
+    """A choice of one of these values."""
 
     values: tuple[Annotated[Any, BeforeValidator(_frozen)], ...] = Field(min_length=1)
 
     def ends(self) -> tuple[Any, ...]:
+        """All values."""
         return self.values
 
     def holds(self, value: Any) -> bool:
+        """Whether the value is one of these."""
         return value in self.values
 
     def grid(self, steps: int, whole: bool) -> list[Any]:
+        """All values."""
         return list(self.values)
 
 
@@ -75,7 +81,7 @@ DEFAULT: Space = {
 
 
 def parse(fields: Mapping[str, Any]) -> Space:
-    """A space as a file gives it: {field: {low, high, log}} or {field: [value, ...]}; or text as on the command line.
+    """A space from a file: {field: {low, high, log}} or {field: [value, ...]}; or as text, as on the command line.
 
     Raises UserError.
     """
@@ -97,7 +103,7 @@ def _from_text(text: str) -> Any:
     """`0.5:5:log` is a range, `bce,hinge` and `[0,0.9],[0.5,0.999]` are choices."""
     low, colon, rest = text.partition(":")
     if not colon:
-        # YAML takes 1e-4 for a word, having no dot; a float is meant.
+        # YAML reads 1e-4, without a dot, as text.
         return [_number(value) for value in yaml.safe_load(f"[{text}]")]
     high, _, scale = rest.partition(":")
     if scale not in ("", "log"):
@@ -113,7 +119,7 @@ def _number(value: Any) -> Any:
 
 
 def check(space: Space, base: Config, launch: Launch) -> None:
-    """Raises UserError for a field that is not there or not to vary, and for values that no trial could train with."""
+    """Raises UserError for a field that does not exist or must not vary, and for values that no trial can have."""
     if not space:
         raise UserError("`vary`: the search has nothing to vary; name a field, as in `vary` balance=0.5:5:log")
     for field, dimension in space.items():
@@ -134,7 +140,7 @@ def check(space: Space, base: Config, launch: Launch) -> None:
 def _refuse_unless_possible(
     base: Config, launch: Launch, field: str, value: Any, others: Mapping[str, list[Any]]
 ) -> None:
-    """Raises UserError for a value that is refused whatever values of the other fields stand beside it."""
+    """Raises UserError for a value that is refused with every combination of the other fields' ends."""
     try:
         check_sharing(overlay(base, {field: value}), launch)
     except UserError:
@@ -174,6 +180,7 @@ def value_of(config: Config, field: str) -> Any:
 
 
 def is_whole(base: Config, field: str) -> bool:
+    """Whether a field takes whole numbers. Raises UserError if there is no such field."""
     return isinstance(value_of(base, field), int)
 
 
@@ -188,13 +195,13 @@ def known_points(space: Space, base: Config) -> list[Values]:
 
 
 def grid_points(space: Space, base: Config, steps: int) -> list[Values]:
-    """Every combination of `steps` values per range and of all choices."""
+    """The points of a grid: every combination of `steps` values per range and of all choices."""
     axes: Sequence[list[Any]] = [dimension.grid(steps, is_whole(base, field)) for field, dimension in space.items()]
     return [dict(zip(space, values, strict=True)) for values in itertools.product(*axes)]
 
 
 def words(space: Space) -> Iterator[str]:
-    """The space as the command line takes it."""
+    """The space in the form that `parse` takes, FIELD=TEXT for each field."""
     for field, dimension in space.items():
         if isinstance(dimension, Range):
             yield f"{field}={dimension.low:g}:{dimension.high:g}" + (":log" if dimension.log else "")
@@ -203,7 +210,7 @@ def words(space: Space) -> Iterator[str]:
 
 
 def short(value: Any) -> str:
-    """A value as tables show it."""
+    """A value as tables show it, with three digits."""
     if isinstance(value, tuple):
         return "/".join(map(short, value))
     return f"{value:.3g}" if isinstance(value, float) else str(value)

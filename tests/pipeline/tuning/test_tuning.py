@@ -8,9 +8,8 @@ import pytest
 from raygan.pipeline.config import Evaluation, Launch, smoke
 from raygan.pipeline.launch.trainer import plan as plan_of_a_run
 from raygan.pipeline.tuning import recording
-from raygan.pipeline.tuning.capacity import capacity
 from raygan.pipeline.tuning.coordinator import Coordinator, open_finals
-from raygan.pipeline.tuning.search import Options, plan
+from raygan.pipeline.tuning.search import Options, capacity, plan
 from raygan.pipeline.tuning.space import parse
 from raygan.sharding.errors import UserError
 from tests.pipeline.tuning.searches import mlflow_runs, planned, study_of
@@ -32,16 +31,16 @@ def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(s
     stopped: list[str] = []
     coordinator = Coordinator(search, stopped.append, stopping=lambda: False)
 
-    names = [coordinator.next() for _ in range(3)]  # of four, one cannot be
+    names = [coordinator.next_trial() for _ in range(3)]  # of four, one cannot be
     assert None not in names
-    assert [coordinator.next(), coordinator.over] == [None, False]
+    assert [coordinator.next_trial(), coordinator.exhausted] == [None, False]
     first, second, third = map(str, names)
-    coordinator.result(first, {"position": 64, "score": 2.0, "seconds": 5.0})
-    coordinator.ended(first, "failed", "loss/generator is nan at 64 images")
-    coordinator.result(second, {"position": 64, "score": 1.0, "seconds": 5.0})
-    coordinator.result(second, {"position": 64, "score": 1.0, "seconds": 1.0})  # started again
-    coordinator.ended(second, "finished", "")
-    coordinator.ended(third, "finished", "")  # its evaluation failed
+    coordinator.on_result(first, {"position": 64, "score": 2.0, "seconds": 5.0})
+    coordinator.on_end(first, "failed", "loss/generator is nan at 64 images")
+    coordinator.on_result(second, {"position": 64, "score": 1.0, "seconds": 5.0})
+    coordinator.on_result(second, {"position": 64, "score": 1.0, "seconds": 1.0})  # started again
+    coordinator.on_end(second, "finished", "")
+    coordinator.on_end(third, "finished", "")  # its evaluation failed
     coordinator.close()
 
     records = coordinator.study.records()
@@ -63,7 +62,7 @@ def test_the_next_driver_ends_what_had_ended_and_hands_out_the_rest_under_the_ru
     search = recording.begin_search(search, "raygan tune")
     search.save()
     first = Coordinator(search, stop_one=lambda name: None, stopping=lambda: False)
-    assert [first.next(), first.next()] == ["0000", "0001"]
+    assert [first.next_trial(), first.next_trial()] == ["0000", "0001"]
     first.study.report(0, 64, 2.0, cost=1.0)
     first.study.end(0, "finished")
     first.study.report(1, 32, 3.0, cost=1.0)  # killed before MLflow heard of either
@@ -73,7 +72,7 @@ def test_the_next_driver_ends_what_had_ended_and_hands_out_the_rest_under_the_ru
     second = Coordinator(search, stop_one=lambda name: None, stopping=lambda: False)
     second.sync_status(second.study)
     assert [status.state for status in second.statuses.values()] == ["finished", "interrupted"]
-    assert [second.next(), second.next(), second.next()] == ["0001", "0002", None]
+    assert [second.next_trial(), second.next_trial(), second.next_trial()] == ["0001", "0002", None]
     goes_on = second.statuses["0001"]
     assert (goes_on.state, goes_on.position, goes_on.score) == ("running", 32, 3.0)
     statuses = {run.info.run_name: run.info.status for run in mlflow_runs(search)[1]}
@@ -103,7 +102,7 @@ def test_a_trial_that_does_not_fit_is_refused_with_the_numbers(shards: Path, pla
     assert capacity(planned(shards, place, "x", 64, trials=9), nodes).trials == 5
     assert capacity(planned(shards, place, "x", 64, workers=2, trials=9), nodes).trials == 2
     assert capacity(planned(shards, place, "x", 64, trials=9, concurrent=3), nodes).trials == 3
-    with pytest.raises(UserError, match=r"`workers_per_trial` 6: .* 5 CPUs, 1 GPUs on 2 node.*room for 5 worker"):
+    with pytest.raises(UserError, match=r"`workers_per_trial` 6: .* 5 CPUs, 1 GPUs on 2 node.*capacity for 5 worker"):
         capacity(planned(shards, place, "x", 64, workers=6), nodes)
     with pytest.raises(UserError, match=r"`concurrent` 4: .*which is 2 trial"):
         capacity(planned(shards, place, "x", 64, workers=2, concurrent=4), nodes)
