@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import tenacity
-
 from raygan.sharding.errors import RunError
+from raygan.sharding.storage.retries import transfers
 
 DRIVE = "https://drive.usercontent.google.com/download"
 BY_HAND = (
@@ -59,7 +58,7 @@ def _fetch_checked(path: Path, file: Remote, progress: Progress | None, address:
         return path
     part = path.with_name(f"{path.name}.part")
     try:
-        _fetch(part, file, progress, address)
+        transfers(_worth_another)(_fetch, part, file, progress, address)
     except urllib.error.HTTPError as error:
         raise RunError(
             f"{file.name}: the server answered {error.code} {error.reason}; {_by_hand(path.parent)}"
@@ -76,13 +75,12 @@ def _fetch_checked(path: Path, file: Remote, progress: Progress | None, address:
     return part.rename(path)
 
 
-@tenacity.retry(
-    retry=tenacity.retry_if_exception_type((urllib.error.URLError, TimeoutError, ConnectionError))
-    & tenacity.retry_if_not_exception_type(urllib.error.HTTPError),
-    stop=tenacity.stop_after_attempt(4),
-    wait=tenacity.wait_exponential(0.2, max=20),
-    reraise=True,
-)
+def _worth_another(error: BaseException) -> bool:
+    """Whether the server did not answer; an answer that refuses is final."""
+    lost = isinstance(error, urllib.error.URLError | TimeoutError | ConnectionError)
+    return lost and not isinstance(error, urllib.error.HTTPError)
+
+
 def _fetch(part: Path, file: Remote, progress: Progress | None, address: str) -> None:
     """Fetches what is missing of a file into `part`."""
     have = part.stat().st_size if part.exists() else 0

@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from filelock import FileLock, Timeout
-from tenacity import RetryError, Retrying, retry_if_not_exception_type, stop_after_attempt, wait_random_exponential
 
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.format.manifest import ShardEntry
+from raygan.sharding.storage import retries
 from raygan.sharding.storage.folder import Folder
 from raygan.sharding.storage.locations import cache_folder
 
 T = TypeVar("T")
-ATTEMPTS = 6
-LONGEST_PAUSE = 20.0  # seconds between two attempts
 AT_ONCE = 4
 CHUNK = 1 << 22
 
@@ -87,21 +85,17 @@ class ShardCache:
 
     def _download(self, entry: ShardEntry, path: Path) -> None:
         part = path.with_name(f".{entry.name}.part")
-        attempts = Retrying(
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_random_exponential(multiplier=0.2, max=LONGEST_PAUSE),
-            retry=retry_if_not_exception_type((FileNotFoundError, PermissionError)),
-        )
         try:
             self._make_room(entry.bytes, part)
-            attempts(self._copy, entry, part)
+            retries.transfers(_worth_another)(self._copy, entry, part)
             part.replace(path)
-        except RetryError as error:
-            cause = error.last_attempt.exception()
-            raise RunError(f"{self._source}/{entry.name}: {cause} (tried {ATTEMPTS} times); resume later") from cause
-        except OSError as error:
+        except (FileNotFoundError, PermissionError) as error:
             raise RunError(
                 f"{self._source}/{entry.name}: {error.strerror or error}; put it back, and resume"
+            ) from error
+        except Exception as error:  # a store's library raises many kinds
+            raise RunError(
+                f"{self._source}/{entry.name}: {error} (tried {retries.TRANSFER_ATTEMPTS} times); resume later"
             ) from error
         finally:
             part.unlink(missing_ok=True)
@@ -142,6 +136,11 @@ class ShardCache:
                     found[path] = path.stat()
                     break
         return list(found.items())
+
+
+def _worth_another(error: BaseException) -> bool:
+    """Whether a download that failed with this error may succeed when it is tried again."""
+    return isinstance(error, Exception) and not isinstance(error, FileNotFoundError | PermissionError)
 
 
 def _copy_of(path: Path) -> Path:

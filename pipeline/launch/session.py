@@ -10,11 +10,12 @@ from raygan.pipeline.launch.background_evaluation import BackgroundEvaluation, E
 from raygan.pipeline.launch.monitor import Event
 from raygan.pipeline.training import runs
 from raygan.pipeline.training.checkpoint import Snapshot
-from raygan.pipeline.training.checkpoint_manager import PATIENCE, CheckpointManager, patiently
+from raygan.pipeline.training.checkpoint_manager import CheckpointManager, patiently
 from raygan.pipeline.training.header import in_words
 from raygan.pipeline.training.runs import Run
 from raygan.sharding.errors import RunError
 from raygan.sharding.storage.folder import Folder
+from raygan.sharding.storage.retries import AWAY_SECONDS
 
 IDENTITY = "score identity"  # the tag: scores of runs that differ in it are not compared
 
@@ -93,7 +94,7 @@ class ClusterSession:
         try:
             self._keeper.wait()
         except RunError as e:
-            self.warn(f"{e}; it is the last one, and is tried for {PATIENCE / 60:g} minutes more", self._newest)
+            self.warn(f"{e}; it is the last one, and is tried for {AWAY_SECONDS / 60:g} minutes more", self._newest)
             self._keeper.insist()
 
     def close(self, seconds: float) -> None:

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
-
 from raygan.pipeline.tracking import private
 from raygan.sharding.errors import UserError
+from raygan.sharding.storage.retries import while_busy
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,7 +32,6 @@ ENVIRONMENT = {
 SECRET_NAME = re.compile(r"TOKEN|PASSWORD|SECRET|ACCESS_KEY|API_KEY|CREDENTIAL|MLFLOW_TRACKING_USERNAME", re.IGNORECASE)
 USER_INFO = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 SHORTEST_SECRET = 6  # characters; a shorter value would blank out ordinary words
-RETRY_SECONDS = 30.0
 LOGIN = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, for driver and workers"
 
 
@@ -88,22 +86,13 @@ def answering(uri: str) -> Iterator[MlflowClient]:
 
 
 def retried(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Calls again, for RETRY_SECONDS at most, while the server is busy; not when it cannot be reached at all."""
-    return _retrying(_busy)(call, *args, **kwargs)
+    """Calls again, for BUSY_SECONDS at most, while the server is busy; not when it cannot be reached at all."""
+    return while_busy(_busy)(call, *args, **kwargs)
 
 
 def retried_while_away(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Calls again, for RETRY_SECONDS at most, whatever is wrong with the server."""
-    return _retrying(lambda error: not isinstance(error, UserError))(call, *args, **kwargs)
-
-
-def _retrying(worth: Callable[[BaseException], bool]) -> Retrying:
-    return Retrying(
-        retry=retry_if_exception(worth),
-        stop=stop_after_delay(RETRY_SECONDS),
-        wait=wait_exponential(0.2, max=4),
-        reraise=True,
-    )
+    """Calls again, for BUSY_SECONDS at most, whatever is wrong with the server."""
+    return while_busy(lambda error: not isinstance(error, UserError))(call, *args, **kwargs)
 
 
 def _busy(error: BaseException) -> bool:

@@ -5,26 +5,21 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_random_exponential
+from tenacity import Retrying
 
 from raygan.pipeline.training import checkpoint, runs
 from raygan.pipeline.training.checkpoint import Snapshot
 from raygan.pipeline.training.header import HEADER, Header, best, read_header
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.storage.folder import Folder
+from raygan.sharding.storage.retries import while_away
 
 log = logging.getLogger(__name__)
-PATIENCE = 300.0  # seconds that an object store may be away
 
 
 def patiently(folder: Folder) -> Retrying:
     """Tries again while an object store is away. What a disk refuses once, it refuses again."""
-    return Retrying(
-        retry=retry_if_exception_type(OSError),
-        stop=stop_after_attempt(1) if folder.local else stop_after_delay(PATIENCE),
-        wait=wait_random_exponential(0.5, max=10),
-        reraise=True,
-    )
+    return while_away(lambda error: folder.local is None and isinstance(error, OSError))
 
 
 class CheckpointManager:
@@ -63,15 +58,9 @@ class CheckpointManager:
         self._raise()
 
     def insist(self) -> None:
-        """Tries for PATIENCE to write the newest once more, which could not be written. Raises RunError."""
+        """Tries for AWAY_SECONDS to write the newest once more, which could not be written. Raises RunError."""
         if self._unwritten is not None:
-            trying = Retrying(
-                retry=retry_if_exception_type(RunError),
-                stop=stop_after_delay(PATIENCE),
-                wait=wait_random_exponential(0.5, max=10),
-                reraise=True,
-            )
-            trying(self._write, self._unwritten)
+            while_away(lambda error: isinstance(error, RunError))(self._write, self._unwritten)
 
     def _raise(self) -> None:
         with self._lock:

@@ -1,6 +1,7 @@
 """A folder in the local file system or in any store that fsspec knows: s3://, gs://, az://, hf://, memory://."""
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from raygan.sharding.errors import UserError
+from raygan.sharding.storage.retries import while_busy
 
 _CREATING = threading.Lock()  # memory:// looks for a file and writes it in two steps
 _EXTRAS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "hf": "huggingface_hub"}
@@ -181,11 +183,14 @@ class Folder:
         """
         assert self.local is None, "local folders are locked by the operating system"
         try:
-            with _store_errors(), _CREATING if "memory" in self._fs.protocol else contextlib.nullcontext():
-                self._fs.pipe_file(self._at(name), data, mode="create")
+            while_busy(_is_conflict)(self._create, name, data)
         except FileExistsError:
             return False
         return True
+
+    def _create(self, name: str, data: bytes) -> None:
+        with _store_errors(), _CREATING if "memory" in self._fs.protocol else contextlib.nullcontext():
+            self._fs.pipe_file(self._at(name), data, mode="create")
 
     def remove(self, name: str) -> None:
         """Removes a file if it is there."""
@@ -205,6 +210,11 @@ class Folder:
     def leftovers(self) -> Iterator[str]:
         """Temporary files of writers that were killed."""
         return (name for name in self.list()[0] if name.startswith(".") and name.endswith(".tmp"))
+
+
+def _is_conflict(error: BaseException) -> bool:
+    """Whether S3 has answered 409: another writer creates the same object at this moment, and may yet fail."""
+    return isinstance(error, OSError) and error.errno == errno.EBUSY
 
 
 def _content(path: str) -> bytes:

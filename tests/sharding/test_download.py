@@ -11,6 +11,7 @@ import pytest
 
 from raygan.sharding.download import Remote, download, official_files
 from raygan.sharding.errors import RunError
+from raygan.sharding.storage import retries
 
 DATA = bytes(range(256)) * 9000
 QUOTA = b"<html><title>Google Drive - Quota exceeded</title>Too many users have viewed or downloaded this file</html>"
@@ -45,6 +46,11 @@ class Drive(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.01)
 
 
 @pytest.fixture

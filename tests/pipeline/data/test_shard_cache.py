@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from raygan.pipeline.data import shard_cache as cache
 from raygan.pipeline.data.shard_cache import ShardCache
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.format.manifest import Manifest
+from raygan.sharding.storage import retries
 from raygan.sharding.storage.folder import Folder
 from tests.pipeline.small_datasets import write_dataset
 from tests.pipeline.stores import bring, opened, reads
@@ -23,7 +23,7 @@ COUNTS = [10] * 6
 @pytest.fixture
 def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder behind the remote data set."""
-    monkeypatch.setattr(cache, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.01)
     return write_dataset(tmp_path / "remote", COUNTS)
 
 
@@ -60,9 +60,9 @@ def test_a_worker_killed_while_it_downloads_leaves_nothing_in_the_way(remote: Pa
 
 
 def test_a_store_that_hangs_up_is_asked_again(remote: Path) -> None:
-    (remote / "failures").write_text(str(cache.ATTEMPTS - 1))
+    (remote / "failures").write_text(str(retries.TRANSFER_ATTEMPTS - 1))
     bring(remote)
-    assert len(reads(remote)) == len(COUNTS) + cache.ATTEMPTS - 1
+    assert len(reads(remote)) == len(COUNTS) + retries.TRANSFER_ATTEMPTS - 1
 
 
 def test_a_store_that_stays_away_ends_the_run_with_the_shard_s_name(remote: Path) -> None:

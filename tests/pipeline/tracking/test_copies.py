@@ -65,7 +65,7 @@ def test_an_end_that_comes_late_ends_no_run_that_was_resumed(
 
     with monkeypatch.context() as patch:
         patch.setattr("raygan.pipeline.tracking.runs._end", away)
-        patch.setattr("raygan.pipeline.tracking.client.RETRY_SECONDS", 0)
+        patch.setattr("raygan.sharding.storage.retries.BUSY_SECONDS", 0)
         for run_id in (ended, resumed):
             assert not tracking.end_run(mlflow_server, run_id, "FAILED", "", tmp_path / run_id, Folder(runs) / run_id)
     tracking.resume_run(mlflow_server, resumed)

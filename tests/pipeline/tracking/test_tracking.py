@@ -214,7 +214,7 @@ def test_an_end_that_the_server_misses_is_delivered_later(
         raise ConnectionError
 
     monkeypatch.setattr(runs, "_end", away)
-    monkeypatch.setattr("raygan.pipeline.tracking.client.RETRY_SECONDS", 0)
+    monkeypatch.setattr("raygan.sharding.storage.retries.BUSY_SECONDS", 0)
     (tmp_path / "file").touch()
     assert not tracking.end_run(uri, run_id, "FAILED", spool=tmp_path / "file" / "spool"), "nor can it be kept"
     assert not tracking.end_run(uri, run_id, "FINISHED", spool=tmp_path / "spool")
