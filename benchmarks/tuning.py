@@ -40,7 +40,7 @@ from raygan.pipeline.tuning.search import Score
 from raygan.pipeline.tuning.trial import Ended, Report
 
 CORES = 2
-LAPS = 8  # times that a trial notes its pace
+LAPS = 8  # times that a trial logs its throughput
 FIELD, LOW, HIGH = "generator.learning_rate", 5e-5, 1e-3  # which costs nothing, so that all trials are alike
 SIMULATED = (100, 300, 900)  # images, at which a simulated trial reports
 
@@ -81,11 +81,11 @@ def configuration(images: int, width: int) -> Config:
 def calibrate(plan: Plan, seconds: float, width: int) -> None:
     """Writes what one core trains in about `seconds`; leaves the statistics of real images for all cases, too."""
     write(configuration(LAPS * 64, width), plan.file)
-    raygan(plan, "pace", "train")
-    pace = laps(plan.folder / "pace")[-1].pace
-    images = max(1, round(seconds * pace / (LAPS * 32))) * LAPS * 32
+    raygan(plan, "throughput", "train")
+    throughput = laps(plan.folder / "throughput")[-1].throughput
+    images = max(1, round(seconds * throughput / (LAPS * 32))) * LAPS * 32
     write(configuration(images, width), plan.file)
-    say(f"one core trains {pace:.0f} images/s: a trial shows {images:,}")
+    say(f"one core trains {throughput:.0f} images/s: a trial shows {images:,}")
 
 
 def write(config: Config, file: Path) -> None:
@@ -94,8 +94,8 @@ def write(config: Config, file: Path) -> None:
 
 def raygan(plan: Plan, name: str, command: str, *tokens: str) -> float:
     """Wall seconds of a command, whose runs are in a folder of that name."""
-    place = ["--shards", plan.shards, "--runs", str(plan.folder / name), "--name", name, "--config", str(plan.file)]
-    return timed(plan, ["-m", "raygan.jobs", command, *place, *tokens])
+    common = ["--shards", plan.shards, "--runs", str(plan.folder / name), "--name", name, "--config", str(plan.file)]
+    return timed(plan, ["-m", "raygan.jobs", command, *common, *tokens])
 
 
 def timed(plan: Plan, arguments: list[str]) -> float:
@@ -106,7 +106,7 @@ def timed(plan: Plan, arguments: list[str]) -> float:
 
 class Lap(NamedTuple):
     images: int
-    pace: float  # images per second
+    throughput: float  # images per second
 
 
 def laps(runs: Path) -> list[Lap]:
@@ -128,7 +128,7 @@ def laps(runs: Path) -> list[Lap]:
 
 def training_seconds(runs: Path) -> float:
     """What the runs tracked in `runs` spent in training steps."""
-    return sum(lap.images / lap.pace for lap in laps(runs))
+    return sum(lap.images / lap.throughput for lap in laps(runs))
 
 
 def ours(plan: Plan) -> Case:

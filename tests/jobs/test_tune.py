@@ -80,7 +80,7 @@ def test_a_resumed_search_keeps_what_makes_its_trials_comparable(
     assert "search new in" in capsys.readouterr().out
 
 
-def test_a_file_gives_the_knobs_and_flags_win_over_it(
+def test_a_file_gives_the_settings_and_flags_win_over_it(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "settings.yaml"

@@ -30,7 +30,7 @@ SPACE = {
 }
 
 
-def planned(shards: Path, place: Path, name: str, images: int, workers: int = 1, **options: object) -> Search:
+def planned(shards: Path, folder: Path, name: str, images: int, workers: int = 1, **options: object) -> Search:
     few = smoke()
     config = few.model_copy(
         update={
@@ -39,7 +39,7 @@ def planned(shards: Path, place: Path, name: str, images: int, workers: int = 1,
             "checkpoints": few.checkpoints.model_copy(update={"every": images // 8}),
         }
     )
-    launch = Launch(shards=str(shards), runs=str(place), name=name, workers=str(workers))
+    launch = Launch(shards=str(shards), runs=str(folder), name=name, workers=str(workers))
     data = plan_of_a_run(config, launch).digest
     return plan(config, launch, parse(SPACE), Options.model_validate(options), data)
 

@@ -33,16 +33,16 @@ from tests.pipeline.tuning.updates import Update, attempts, noted_trial
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("searches")
 
 
 def test_every_sampled_value_is_in_the_optimizers_from_the_first_step_and_after_a_worker_was_killed(
-    shards: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+    shards: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Promise 5, read by the worker itself before each update. With finals: a search from its start to its findings."""
+    """Promise 5, read by the worker itself before each update. With finals: a search from its start to its results."""
     monkeypatch.setattr(tune, "run_trial", noted_trial)
-    search = planned(shards, place, "promise", 2048, trials=2, scheduler="none", concurrent=1, finalists=1, seeds=2)
+    search = planned(shards, folder, "promise", 2048, trials=2, scheduler="none", concurrent=1, finalists=1, seeds=2)
 
     def kill() -> None:
         (process,) = processes("ImplicitFunc")
@@ -84,14 +84,14 @@ def test_every_sampled_value_is_in_the_optimizers_from_the_first_step_and_after_
 
 
 def test_a_search_that_is_killed_and_then_interrupted_loses_no_trial_and_repeats_none(
-    shards: Path, place: Path, ray_cluster: str, capsys: pytest.CaptureFixture[str]
+    shards: Path, folder: Path, ray_cluster: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["tune", "--shards", str(shards), "--runs", str(place), "--name", "killed", "--resume", "auto"]
+    command = ["tune", "--shards", str(shards), "--runs", str(folder), "--name", "killed", "--resume", "auto"]
     command += ["--preset", "smoke", "--images", "2048", "--trials", "4", "--search", "random", "--finalists", "0"]
     command += ["--concurrent", "1", "--vary", "balance=0.5:5:log"]
     environment = os.environ | {"RAY_ADDRESS": ray_cluster}
     process = subprocess.Popen([sys.executable, "-m", "raygan.jobs", *command], env=environment, stderr=subprocess.PIPE)
-    journal = place / "killed" / "journal.log"
+    journal = folder / "killed" / "journal.log"
 
     def some_ended() -> bool:
         if not journal.exists():
@@ -102,7 +102,7 @@ def test_a_search_that_is_killed_and_then_interrupted_loses_no_trial_and_repeats
     assert comes_true(lambda: some_ended() or process.poll() is not None)
     process.kill()
     process.wait()
-    search = load(place, "killed")
+    search = load(folder, "killed")
     ended = {record.number: record for record in study_of(search).records() if record.state != "running"}
     before = {run.info.run_name: run.info.end_time for run in mlflow_runs(search)[1] if run.info.end_time}
     assert 1 <= len(ended) < 4
@@ -111,7 +111,7 @@ def test_a_search_that_is_killed_and_then_interrupted_loses_no_trial_and_repeats
 
     once(lambda: bool(processes("ImplicitFunc")), interrupt)
     with pytest.raises(SystemExit) as end:
-        main(["tune", "--resume", "killed", "--runs", str(place)])
+        main(["tune", "--resume", "killed", "--runs", str(folder)])
     assert end.value.code == 130
     assert "go on with: raygan tune --resume killed" in capsys.readouterr().err
     parent, trials = mlflow_runs(search)
@@ -137,9 +137,9 @@ def test_a_search_that_is_killed_and_then_interrupted_loses_no_trial_and_repeats
 
 
 def test_a_trial_of_two_workers_goes_on_when_a_worker_and_then_its_driver_is_killed_and_leaves_nothing_behind(
-    shards: Path, place: Path
+    shards: Path, folder: Path
 ) -> None:
-    search = planned(shards, place, "pairs", 1024, workers=2, trials=1, scheduler="none", finalists=0)
+    search = planned(shards, folder, "pairs", 1024, workers=2, trials=1, scheduler="none", finalists=0)
 
     def kill_both() -> None:
         kept = checkpoints(search, "0000")

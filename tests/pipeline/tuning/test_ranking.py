@@ -36,7 +36,7 @@ def final(trial: int, seed: int, score: float) -> TrialRecord:
     return TrialRecord(seed, {"trial": trial, "seed": seed}, "finished", {30: score}, 1.0, "")
 
 
-def test_finalists_are_judged_by_all_their_seeds_then_come_those_that_got_furthest_and_failures_last() -> None:
+def test_finalists_are_ranked_by_all_their_seeds_then_come_those_that_got_furthest_and_failures_last() -> None:
     rows = rank(RECORDS, [final(2, 1, 4.0), final(2, 2, 6.0), final(0, 1, 3.2), final(0, 2, 2.8)])
     assert [row.trial for row in rows] == [0, 2, 4, 5, 1, 3]
     assert (rows[1].score, rows[1].spread, rows[1].seeds) == (4.0, 2.0, 3)

@@ -1,14 +1,17 @@
-"""What survives a search's death: every study here is opened anew, as the next process would."""
+"""What is there after a search was killed: every study here is opened again, as the next process does it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from raygan.pipeline.config import smoke
 from raygan.pipeline.tuning.ranking import importances
-from raygan.pipeline.tuning.search import Rungs
+from raygan.pipeline.tuning.search import Rungs, load
 from raygan.pipeline.tuning.space import Values, parse
 from raygan.pipeline.tuning.study import Study, TrialRecord, distributions_of
+
+RELEASED = Path(__file__).parent / "runs_of_0_1"  # a search that raygan 0.1 began, killed with two trials running
 
 SPACE = parse({"balance": "0.5:5", "loss": "bce,hinge", "generator.betas": "[0.0,0.9],[0.5,0.999]"})
 DISTRIBUTIONS = distributions_of(SPACE, smoke())
@@ -26,7 +29,9 @@ def run(study: Study, score: float) -> Values:
     return record.values
 
 
-def test_a_search_killed_between_any_two_trials_tries_what_one_that_was_not_killed_tries(tmp_path: Path) -> None:
+def test_a_search_killed_between_any_two_trials_tries_the_same_values_as_one_that_was_not_killed(
+    tmp_path: Path,
+) -> None:
     for name in ("killed", "whole"):
         (tmp_path / name).mkdir()
     whole = opened(tmp_path / "whole")
@@ -80,18 +85,37 @@ def test_rungs_let_the_best_go_on_across_a_restart(tmp_path: Path) -> None:
     assert stopped == [6.0, 7.0, 8.0]
 
 
-def test_a_trial_that_was_not_wanted_any_more_when_the_search_died_is_not_run_on(tmp_path: Path) -> None:
+def test_a_trial_that_was_to_be_stopped_when_the_search_was_killed_is_not_continued(tmp_path: Path) -> None:
     study = opened(tmp_path, rungs=Rungs(10, 3))
     for score in (1.0, 2.0):
         record = study.next_trial()
         assert record is not None
-        unwanted = study.report(record.number, 10, score, cost=1.0)
-    assert unwanted
+        stop = study.report(record.number, 10, score, cost=1.0)
+    assert stop
     resumed = opened(tmp_path, rungs=Rungs(10, 3))
     assert [record.state for record in resumed.records()] == ["running", "stopped"]
     again = resumed.next_trial()
     assert again is not None
     assert again.number == 0
+
+
+def test_a_search_that_the_released_version_began_resumes(tmp_path: Path) -> None:
+    search = load(RELEASED, "released")
+    journal = shutil.copy(RELEASED / "released" / "journal.log", tmp_path)
+    distributions = distributions_of(search.space, search.base)
+    study = Study(Path(journal), "search", distributions, search.count, sampler="optuna", rungs=search.rungs)
+    states = ["finished", "stopped", "failed", "stopped", "running"]  # 3 was to be stopped, but had not ended
+    assert [record.state for record in study.records()] == states
+    assert study[0].values == {"balance": 1.0, "loss": "bce", "generator.betas": (0.5, 0.999), "ema_half_life": 500}
+    assert (study[0].scores, study[0].cost) == ({32: 2.0, 256: 1.0}, 25.6)
+    assert study[2].reason == "loss/generator is nan at 16 images"
+    assert "was not among the best of its rung" in study[3].reason
+    running, new = study.next_trial(), study.next_trial()
+    assert running is not None
+    assert (running.number, running.scores) == (4, {32: 0.5})
+    assert new is not None
+    assert new.number == 5
+    assert study.next_trial() is None
 
 
 def test_score_and_cost_can_be_minimised_together(tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ from tests.pipeline.tuning.searches import mlflow_runs, planned, study_of
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("searches")
 
 
-def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(shards: Path, place: Path) -> None:
+def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(shards: Path, folder: Path) -> None:
     space = {"r1": "1.0,0.0", "discriminator.normalisation": "batch,none"}
     config = smoke().model_copy(update={"images": 64})
-    launch = Launch(shards=str(shards), runs=str(place), name="failing")
+    launch = Launch(shards=str(shards), runs=str(folder), name="failing")
     data = plan_of_a_run(config, launch).digest
     search = plan(config, launch, parse(space), Options(search="grid"), data)
     search = recording.begin_search(search, "raygan tune")
@@ -56,16 +56,16 @@ def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(s
 
 
 def test_the_next_driver_ends_what_had_ended_and_hands_out_the_rest_under_the_runs_they_had(
-    shards: Path, place: Path
+    shards: Path, folder: Path
 ) -> None:
-    search = planned(shards, place, "next", 64, trials=3, scheduler="none", finalists=0)
+    search = planned(shards, folder, "next", 64, trials=3, scheduler="none", finalists=0)
     search = recording.begin_search(search, "raygan tune")
     search.save()
     first = Coordinator(search, stop_one=lambda name: None, stopping=lambda: False)
     assert [first.next_trial(), first.next_trial()] == ["0000", "0001"]
     first.study.report(0, 64, 2.0, cost=1.0)
     first.study.end(0, "finished")
-    first.study.report(1, 32, 3.0, cost=1.0)  # killed before MLflow heard of either
+    first.study.report(1, 32, 3.0, cost=1.0)  # killed before either was written to MLflow
     before = {run.info.run_name: run.info.run_id for run in mlflow_runs(search)[1]}
     assert {run.info.status for run in mlflow_runs(search)[1]} == {"RUNNING"}
 
@@ -83,33 +83,33 @@ def test_the_next_driver_ends_what_had_ended_and_hands_out_the_rest_under_the_ru
     assert {run.info.status for run in mlflow_runs(search)[1]} == {"FINISHED", "KILLED"}
 
 
-def test_a_trial_is_scored_at_rungs_and_at_its_end_or_as_any_run_if_none_is_stopped(shards: Path, place: Path) -> None:
+def test_a_trial_is_scored_at_rungs_and_at_its_end_or_as_any_run_if_none_is_stopped(shards: Path, folder: Path) -> None:
     def scored(evaluation: Evaluation) -> list[int]:
         return [position for position in range(16, 1600, 16) if evaluation.due(position - 16, position)]
 
-    asha = planned(shards, place, "x", 1600, first_rung=100, rung_count=8)
+    asha = planned(shards, folder, "x", 1600, first_rung=100, rung_count=8)
     assert scored(asha.base.evaluation) == [112, 304, 912]
     assert asha.rungs is not None
     assert [asha.rungs.passed(position) for position in (96, 112, 304, 912)] == [0, 1, 2, 3]
     assert (asha.base.evaluation.count, asha.base.evaluation.final_count) == (8, asha.config.evaluation.count)
-    none = planned(shards, place, "x", 1600, scheduler="none")
+    none = planned(shards, folder, "x", 1600, scheduler="none")
     assert scored(none.base.evaluation) == [800]
     assert none.base.checkpoints.every == none.config.checkpoints.every
 
 
-def test_a_trial_that_does_not_fit_is_refused_with_the_numbers(shards: Path, place: Path) -> None:
+def test_a_trial_that_does_not_fit_is_refused_with_the_numbers(shards: Path, folder: Path) -> None:
     nodes = [{"CPU": 2.0, "memory": 1e9}, {"CPU": 3.0, "GPU": 1.0}]
-    assert capacity(planned(shards, place, "x", 64, trials=9), nodes).trials == 5
-    assert capacity(planned(shards, place, "x", 64, workers=2, trials=9), nodes).trials == 2
-    assert capacity(planned(shards, place, "x", 64, trials=9, concurrent=3), nodes).trials == 3
+    assert capacity(planned(shards, folder, "x", 64, trials=9), nodes).trials == 5
+    assert capacity(planned(shards, folder, "x", 64, workers=2, trials=9), nodes).trials == 2
+    assert capacity(planned(shards, folder, "x", 64, trials=9, concurrent=3), nodes).trials == 3
     with pytest.raises(UserError, match=r"`workers_per_trial` 6: .* 5 CPUs, 1 GPUs on 2 node.*capacity for 5 worker"):
-        capacity(planned(shards, place, "x", 64, workers=6), nodes)
+        capacity(planned(shards, folder, "x", 64, workers=6), nodes)
     with pytest.raises(UserError, match=r"`concurrent` 4: .*which is 2 trial"):
-        capacity(planned(shards, place, "x", 64, workers=2, concurrent=4), nodes)
+        capacity(planned(shards, folder, "x", 64, workers=2, concurrent=4), nodes)
 
 
-def test_finals_are_the_best_with_other_seeds(shards: Path, place: Path) -> None:
-    search = planned(shards, place, "finals", 64, trials=4, finalists=2, seeds=3)
+def test_finals_are_the_best_with_other_seeds(shards: Path, folder: Path) -> None:
+    search = planned(shards, folder, "finals", 64, trials=4, finalists=2, seeds=3)
     search.save()
     study = study_of(search)
     for score in (3.0, 1.0, 2.0, 4.0):
