@@ -14,63 +14,63 @@ _NECKLINES = {
 _SHOULDER = [(40, 84), (66, 93), (93, 107), (110, 150)]
 
 
-def draw_clothes(easel: FaceFrame) -> None:
-    shade = 1 + 0.25 * (easel.u / 90) * np.float32(easel.scene.light[0]) - 0.004 * np.maximum(easel.v - 80, 0)
-    if easel.scene.clothes == "suit":
-        _draw_suit(easel, shade)
+def draw_clothes(frame: FaceFrame) -> None:
+    shade = 1 + 0.25 * (frame.u / 90) * np.float32(frame.scene.light[0]) - 0.004 * np.maximum(frame.v - 80, 0)
+    if frame.scene.clothes == "suit":
+        _draw_suit(frame, shade)
     else:
-        _draw_top(easel, shade)
+        _draw_top(frame, shade)
 
 
-def _draw_top(easel: FaceFrame, shade: Field) -> None:
+def _draw_top(frame: FaceFrame, shade: Field) -> None:
     """A shirt or a dress, by its neckline."""
-    neckline = np.array(_NECKLINES[easel.scene.clothes])
+    neckline = np.array(_NECKLINES[frame.scene.clothes])
     shoulder = [point for point in _SHOULDER if point[0] > neckline[0, 0]]
     right = np.concatenate((neckline[:0:-1], curve([neckline[0], *shoulder])))
-    easel.canvas.paint(easel.shape(np.concatenate((right, right[::-1] * (-1, 1)))), easel.scene.clothes_colour, shade)
+    frame.canvas.paint(frame.shape(np.concatenate((right, right[::-1] * (-1, 1)))), frame.scene.clothes_colour, shade)
     hem = curve(np.concatenate((neckline, neckline[-2::-1] * (-1, 1))))
-    easel.canvas.darken(easel.shape(ribbon(hem, 2.2), blur=0.7, shift=(0, 1.2)), 0.35)
+    frame.canvas.darken(frame.shape(ribbon(hem, 2.2), blur=0.7, shift=(0, 1.2)), 0.35)
 
 
-def _draw_suit(easel: FaceFrame, shade: Field) -> None:
-    scene, canvas = easel.scene, easel.canvas
+def _draw_suit(frame: FaceFrame, shade: Field) -> None:
+    scene, canvas = frame.scene, frame.canvas
     shirt = [(-24, 76), (-10, 76), (0, 91), (10, 76), (24, 76), (22, 120), (-22, 120)]
-    canvas.paint(easel.shape(shirt), (236, 238, 242), shade)
+    canvas.paint(frame.shape(shirt), (236, 238, 242), shade)
     if scene.necktie:
-        canvas.paint(easel.shape([(-5, 88), (5, 88), (3.5, 96), (9, 120), (-9, 120), (-3.5, 96)]), scene.necktie, shade)
-        canvas.darken(easel.shape([(-3.5, 96), (3.5, 96), (4, 98), (-4, 98)], blur=0.6), 0.5)
+        canvas.paint(frame.shape([(-5, 88), (5, 88), (3.5, 96), (9, 120), (-9, 120), (-3.5, 96)]), scene.necktie, shade)
+        canvas.darken(frame.shape([(-3.5, 96), (3.5, 96), (4, 98), (-4, 98)], blur=0.6), 0.5)
     for side in (-1, 1):
         jacket = np.array([(24, 77), *_SHOULDER, (-6, 150), (15, 96)]) * (side, 1)
-        canvas.darken(easel.shape(jacket, blur=1.5, shift=(-side * 2, 1)), 0.3)
-        canvas.paint(easel.shape(jacket), scene.clothes_colour, shade)
+        canvas.darken(frame.shape(jacket, blur=1.5, shift=(-side * 2, 1)), 0.3)
+        canvas.paint(frame.shape(jacket), scene.clothes_colour, shade)
         lapel = np.array([(24, 77), (31, 82), (22, 108), (4, 128), (15, 97)]) * (side, 1)
-        canvas.darken(easel.shape(lapel), 0.25, (0.3, 0.3, 0.3))
+        canvas.darken(frame.shape(lapel), 0.25, (0.3, 0.3, 0.3))
         collar = np.array([(23, 72), (26, 80), (13, 95), (3, 89)]) * (side, 1)
-        canvas.darken(easel.shape(collar, blur=1.0, shift=(0, 1.5)), 0.35)
-        canvas.paint(easel.shape(collar), (246, 247, 250))
+        canvas.darken(frame.shape(collar, blur=1.0, shift=(0, 1.5)), 0.35)
+        canvas.paint(frame.shape(collar), (246, 247, 250))
 
 
-def draw_necklace(easel: FaceFrame) -> None:
-    if easel.scene.necklace:
-        half = 25 if easel.person.male else 21
+def draw_necklace(frame: FaceFrame) -> None:
+    if frame.scene.necklace:
+        half = 25 if frame.person.male else 21
         line = curve([(-half, 78), (-0.6 * half, 92), (0, 97), (0.6 * half, 92), (half, 78)])
-        easel.canvas.darken(easel.shape(ribbon(line, 2.4), blur=0.8, shift=(0, 1.5)), 0.4)
-        easel.canvas.paint(easel.shape(ribbon(line, 2.0)), easel.scene.necklace)
-        easel.canvas.paint(easel.shape(ellipse(0, 99.5, 3.2, 3.6)), easel.scene.necklace)
-        easel.canvas.lighten(easel.shape(ellipse(-0.8, 98.6, 1.1, 1.1)), 0.8)
+        frame.canvas.darken(frame.shape(ribbon(line, 2.4), blur=0.8, shift=(0, 1.5)), 0.4)
+        frame.canvas.paint(frame.shape(ribbon(line, 2.0)), frame.scene.necklace)
+        frame.canvas.paint(frame.shape(ellipse(0, 99.5, 3.2, 3.6)), frame.scene.necklace)
+        frame.canvas.lighten(frame.shape(ellipse(-0.8, 98.6, 1.1, 1.1)), 0.8)
 
 
-def draw_earrings(easel: FaceFrame) -> None:
-    if easel.scene.earrings:
+def draw_earrings(frame: FaceFrame) -> None:
+    if frame.scene.earrings:
         for side in (-1, 1):
-            u = side * (half_width(easel) + 2.5) + float(easel.lean(20))
-            easel.canvas.darken(easel.shape(ellipse(u + 1, 29, 3.6, 5.6), blur=1.2), 0.4)
-            easel.canvas.paint(easel.shape(ellipse(u, 27.5, 3.2, 5.6)), easel.scene.earrings)
-            easel.canvas.lighten(easel.shape(ellipse(u - 0.8, 25.5, 1.2, 1.8)), 0.85)
+            u = side * (half_width(frame) + 2.5) + float(frame.lean(20))
+            frame.canvas.darken(frame.shape(ellipse(u + 1, 29, 3.6, 5.6), blur=1.2), 0.4)
+            frame.canvas.paint(frame.shape(ellipse(u, 27.5, 3.2, 5.6)), frame.scene.earrings)
+            frame.canvas.lighten(frame.shape(ellipse(u - 0.8, 25.5, 1.2, 1.8)), 0.85)
 
 
-def draw_glasses(easel: FaceFrame) -> None:
-    scene, canvas = easel.scene, easel.canvas
+def draw_glasses(frame: FaceFrame) -> None:
+    scene, canvas = frame.scene, frame.canvas
     if scene.glasses == "none":
         return
     slide = 1.5 * scene.yaw
@@ -81,15 +81,15 @@ def draw_glasses(easel: FaceFrame) -> None:
     lines = [np.array([(-EYE - 0.8 + rx + slide, 0), (slide, -2.2), (EYE + 0.8 - rx + slide, 0)])]
     for side in (-1, 1):
         rim = np.stack((side * (EYE + 0.8) + slide + across, 1.5 + down), axis=1)
-        lens = easel.shape(rim)
-        canvas.darken(easel.shape(ribbon(rim, 3), blur=1.5, shift=(0, 2)), 0.3)
+        lens = frame.shape(rim)
+        canvas.darken(frame.shape(ribbon(rim, 3), blur=1.5, shift=(0, 2)), 0.3)
         if scene.glasses == "dark":
-            canvas.paint(lens.times(0.93), (24, 22, 28), 1 + 0.035 * np.maximum(easel.v + 4, 0))
+            canvas.paint(lens.times(0.93), (24, 22, 28), 1 + 0.035 * np.maximum(frame.v + 4, 0))
         glare = [(-9, -11), (-2, -11), (-9, 11), (-14, 11)]
-        shine = easel.shape(glare, blur=1.0, shift=(side * EYE + slide, 1))
+        shine = frame.shape(glare, blur=1.0, shift=(side * EYE + slide, 1))
         canvas.lighten(shine.within(lens), 0.16)
-        canvas.paint(easel.shape(ribbon(rim, 2.4)), scene.frame)
-        ear = side * (half_width(easel) + 1) + float(easel.lean(0))
+        canvas.paint(frame.shape(ribbon(rim, 2.4)), scene.frame)
+        ear = side * (half_width(frame) + 1) + float(frame.lean(0))
         lines.append(np.array([(side * (EYE + rx + 0.5) + slide, -1), (ear, 0)]))
     for line in lines:
-        canvas.paint(easel.shape(ribbon(curve(line), 2.3)), scene.frame)
+        canvas.paint(frame.shape(ribbon(curve(line), 2.3)), scene.frame)

@@ -15,37 +15,37 @@ from raygan.sharding.synthetic.portrait import Portrait
 
 def draw(portrait: Portrait) -> NDArray[np.uint8]:
     """The picture of a portrait, uint8 [218, 178, 3]."""
-    easel = FaceFrame(portrait)
-    light = head.relief(easel)
-    hair = Hair(easel)
-    _draw_backdrop(easel)
+    frame = FaceFrame(portrait)
+    light = head.relief(frame)
+    hair = Hair(frame)
+    _draw_backdrop(frame)
     hair.draw_back()
-    head.draw_neck(easel)
-    worn.draw_clothes(easel)
-    worn.draw_necklace(easel)
-    head.draw_ears(easel, light)
+    head.draw_neck(frame)
+    worn.draw_clothes(frame)
+    worn.draw_necklace(frame)
+    head.draw_ears(frame, light)
     hair.draw_locks()
-    face = head.draw_head(easel, light)
-    features.draw_beard(easel, face, light)
-    features.draw_nose(easel)
-    features.draw_mouth(easel)
-    features.draw_wrinkles(easel)
-    features.draw_eyes(easel)
+    face = head.draw_head(frame, light)
+    features.draw_beard(frame, face, light)
+    features.draw_nose(frame)
+    features.draw_mouth(frame)
+    features.draw_wrinkles(frame)
+    features.draw_eyes(frame)
     hair.draw_cap(face)
-    worn.draw_earrings(easel)
-    worn.draw_glasses(easel)
-    draw_hat(easel, hair, face)
-    _tint(easel)
-    pixels = easel.canvas.pixels()
+    worn.draw_earrings(frame)
+    worn.draw_glasses(frame)
+    draw_hat(frame, hair, face)
+    _tint(frame)
+    pixels = frame.canvas.pixels()
     if portrait.scene.blur:
         blurred = Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(portrait.scene.blur))
         pixels = np.asarray(blurred)
     return pixels
 
 
-def _draw_backdrop(easel: FaceFrame) -> None:
+def _draw_backdrop(frame: FaceFrame) -> None:
     """A gradient between two colours, with soft blobs of light in it."""
-    scene, canvas = easel.scene, easel.canvas
+    scene, canvas = frame.scene, frame.canvas
     x = np.linspace(-1, 1, WIDTH, dtype=np.float32)[None, :] * np.float32(np.cos(scene.backdrop_angle))
     y = np.linspace(-1, 1, HEIGHT, dtype=np.float32)[:, None] * np.float32(np.sin(scene.backdrop_angle))
     share = np.clip(0.5 + 0.42 * (x + y), 0, 1)
@@ -55,7 +55,7 @@ def _draw_backdrop(easel: FaceFrame) -> None:
         canvas.paint(canvas.shape(ellipse(u, v, radius, radius), blur=7).times(0.6), colour)
 
 
-def _tint(easel: FaceFrame) -> None:
+def _tint(frame: FaceFrame) -> None:
     """The colour of the light over everything."""
-    warmth = 0.055 * easel.scene.warmth
-    easel.canvas.planes *= np.array((1 + warmth, 1, 1 - warmth), np.float32)[:, None, None]
+    warmth = 0.055 * frame.scene.warmth
+    frame.canvas.planes *= np.array((1 + warmth, 1, 1 - warmth), np.float32)[:, None, None]

@@ -57,7 +57,7 @@ class FaceFrame:
         return np.einsum("ny,nx->yx", down, across * x / su), np.einsum("ny,nx->yx", down * y / sv, across)
 
 
-def mirrored(half: ArrayLike) -> NDArray[np.float64]:
+def symmetric(half: ArrayLike) -> NDArray[np.float64]:
     """A closed outline from its right half, given from top to bottom."""
     right = np.asarray(half, np.float64)
     return np.concatenate((right, right[::-1] * (-1, 1)))
