@@ -147,7 +147,7 @@ def _check_rejects(rejects: list[Reject], options: ShardingOptions, journal: Jou
     journal.list_rejects(rejects)
     first = rejects[0]
     raise UserError(
-        f"{first.file}: {first.reason}; that is {len(rejects)} unusable images where --max-rejects allows "
+        f"{first.file}: {first.reason}; that is {len(rejects)} unusable images where `max_rejects` allows "
         f"{options.max_rejects} (all so far are in {journal.folder}/rejects.jsonl)"
     )
 
@@ -187,6 +187,7 @@ class Meter:
         self.first, self.started = done, time.monotonic()
 
     def add(self, images: int) -> None:
+        """Counts images as done, and reports."""
         self.done += images
         rate = (self.done - self.first) / max(time.monotonic() - self.started, 1e-9)
         left = (self.total - self.done) / max(rate, 1e-9)

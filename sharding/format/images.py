@@ -57,7 +57,7 @@ def crop_centre(image: Pixels, crop: Crop, upscale: bool = False) -> Pixels:
     side = min(crop, height, width) if upscale else crop
     if min(height, width) < side:
         raise ImageError(
-            f"{width}x{height} pixels are less than the crop of {crop}; choose a smaller --crop or --upscale"
+            f"{width}x{height} pixels are less than the crop of {crop}; choose a smaller `crop`, or set `upscale`"
         )
     top, left = (height - side) // 2, (width - side) // 2
     return image[top : top + side, left : left + side]

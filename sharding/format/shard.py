@@ -103,12 +103,15 @@ class StridedShard(Shard):
 
     @property
     def pixels(self) -> Bytes:
+        """The images, uint8 [count, size, size, 3], a strided view into the memory map."""
         return self.layout.pixels_of(self.samples)
 
     def image(self, row: int) -> Bytes:
+        """One image, uint8 [size, size, 3], a view."""
         return self.pixels[row]
 
     def encoded(self, row: int) -> memoryview:
+        """The bytes of one image's .npy file, not copied."""
         return self.samples[row, BLOCK : self.layout.pixels.stop].data
 
     @property
@@ -166,6 +169,7 @@ class EncodedShard(Shard):
         return self.data[starts[:, None] + np.arange(length)]
 
     def encoded(self, row: int) -> memoryview:
+        """The bytes of one image's file, not copied."""
         start = self.offsets[row]
         return self.data[start : start + self.lengths[row]].data
 
@@ -177,6 +181,7 @@ class EncodedShard(Shard):
 
     @functools.cached_property
     def attributes(self) -> Bytes:
+        """The attributes, uint8 0 or 1 [count, attributes]; none in shards made elsewhere."""
         if self.manifest.foreign:
             return np.zeros((len(self), 0), np.uint8)
         return super().attributes

@@ -51,6 +51,7 @@ class FolderPictures:
         return str(self.folder)
 
     def sizes(self) -> dict[str, int]:
+        """The bytes of every picture by its path below the folder, sorted. Raises OSError."""
         return dict(sorted(self._walk(self.folder, "").items()))
 
     def _walk(self, folder: Folder, prefix: str) -> dict[str, int]:
@@ -62,6 +63,7 @@ class FolderPictures:
         return found
 
     def read(self, name: str) -> bytes:
+        """The encoded bytes of one picture. Raises OSError."""
         return self.folder.read(name)
 
 
@@ -77,7 +79,7 @@ class ZipPictures:
         return f"{self.folder}/{self.name}"
 
     def sizes(self) -> dict[str, int]:
-        """Raises UserError if the file is no zip, or cut short."""
+        """The bytes of every picture by its path in the zip, sorted. Raises UserError if it is not a whole zip."""
         try:
             members = _open_zip(self.folder, self.name).infolist()
         except zipfile.BadZipFile as error:
@@ -85,6 +87,7 @@ class ZipPictures:
         return dict(sorted((member.filename, member.file_size) for member in members if is_picture(member.filename)))
 
     def read(self, name: str) -> bytes:
+        """The encoded bytes of one picture. Raises OSError, and ImageError if the zip is damaged there."""
         try:
             return _open_zip(self.folder, self.name).read(name)
         except (zipfile.BadZipFile, zlib.error) as error:

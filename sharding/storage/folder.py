@@ -54,10 +54,12 @@ class Folder:
 
     @property
     def name(self) -> str:
+        """The last part of the location."""
         return PurePosixPath(self.local or self.location).name
 
     @property
     def parent(self) -> "Folder":
+        """The folder that holds this one."""
         if self.local is not None:
             return Folder(str(self.local.parent))
         return Folder(self.location.rpartition("/")[0], self._fs)

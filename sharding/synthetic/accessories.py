@@ -15,6 +15,7 @@ _SHOULDER = [(40, 84), (66, 93), (93, 107), (110, 150)]
 
 
 def draw_clothes(frame: FaceFrame) -> None:
+    """A suit, with or without a necktie, or a shirt or dress."""
     shade = 1 + 0.25 * (frame.u / 90) * np.float32(frame.scene.light[0]) - 0.004 * np.maximum(frame.v - 80, 0)
     if frame.scene.clothes == "suit":
         _draw_suit(frame, shade)
@@ -51,6 +52,7 @@ def _draw_suit(frame: FaceFrame, shade: Field) -> None:
 
 
 def draw_necklace(frame: FaceFrame) -> None:
+    """A chain with a pendant, if the portrait has one."""
     if frame.scene.necklace:
         half = 25 if frame.person.male else 21
         line = curve([(-half, 78), (-0.6 * half, 92), (0, 97), (0.6 * half, 92), (half, 78)])
@@ -61,6 +63,7 @@ def draw_necklace(frame: FaceFrame) -> None:
 
 
 def draw_earrings(frame: FaceFrame) -> None:
+    """A drop at each ear, if the portrait has them."""
     if frame.scene.earrings:
         for side in (-1, 1):
             u = side * (half_width(frame) + 2.5) + float(frame.lean(20))
@@ -70,6 +73,7 @@ def draw_earrings(frame: FaceFrame) -> None:
 
 
 def draw_glasses(frame: FaceFrame) -> None:
+    """Round, square or dark glasses with their shadow and glare, if the portrait has them."""
     scene, canvas = frame.scene, frame.canvas
     if scene.glasses == "none":
         return

@@ -1,4 +1,4 @@
-"""Antialiased shapes on a floating-point picture: Pillow fills polygons at four times the size, NumPy blends them.
+"""Antialiased shapes on a floating-point picture: Pillow fills polygons at four times the size, and NumPy blends them.
 
 Points are float [n, 2], in pixels from the top left corner, x first; a pixel's centre has half-integer coordinates.
 """
@@ -22,7 +22,7 @@ _SPLINE = 0.5 * np.stack(  # weights of four points at eight places between the 
 
 
 class Mask(NamedTuple):
-    """How much of each pixel a shape covers: float32 0 to 1 [h, w], whose top left corner lies at (x, y)."""
+    """How much of each pixel a shape covers: float32 0 to 1 [h, w], whose top left corner is at (x, y)."""
 
     x: int
     y: int
@@ -56,7 +56,7 @@ class Canvas:
         self.planes: Floats = np.zeros((3, height, width), np.float32)
 
     def shape(self, points: ArrayLike, blur: float = 0.0) -> Mask:
-        """The inside of a closed polygon; `blur` pixels (a standard deviation) soften its edge."""
+        """The inside of a closed polygon [n, 2]; `blur` is the standard deviation that softens its edge, in pixels."""
         outline = np.asarray(points, np.float64)
         margin = math.ceil(2.5 * blur) + 1
         (left, top), (right, bottom) = outline.min(0).tolist(), outline.max(0).tolist()
@@ -77,7 +77,7 @@ class Canvas:
         return Mask(x, y, alpha[y - top : self.height - top, x - left : self.width - left])
 
     def paint(self, mask: Mask, colour: ArrayLike, shade: Field | None = None) -> None:
-        """Lays a colour over the picture, brightened by `shade` (1 leaves it)."""
+        """Paints with a colour (0 to 255, [3]), which `shade`, a factor for each pixel, makes brighter or darker."""
         ink = np.asarray(colour, np.float32)[:, None, None]
         if shade is not None:
             ink = ink * shade[mask.box].astype(np.float32)

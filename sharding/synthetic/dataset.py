@@ -12,7 +12,7 @@ from raygan.sharding.synthetic.attributes import ATTRIBUTES, attributes_of
 from raygan.sharding.synthetic.drawing import draw
 from raygan.sharding.synthetic.portrait import Portrait, portrait
 
-VERSION = 1  # of the pictures: raise it when the same seed no longer draws the same faces
+VERSION = 1  # of the pictures: to be raised when the same seed no longer draws the same faces
 LARGEST = 999_999  # six-digit names
 _MARK = ".synthetic.json"
 _IMAGES = "img_align_celeba"
@@ -21,8 +21,8 @@ _IMAGES = "img_align_celeba"
 def synthesize(folder: Path, count: int, seed: int = 0, progress: Callable[[int], None] | None = None) -> int:
     """Draws faces 1 to `count` of `seed` into `folder` and returns how many had to be drawn: 0 if all were there.
 
-    Face i depends on (seed, i) alone. An interrupted drawing goes on where it stopped; the annotation files come last,
-    so that it is never taken for a whole one. `progress` is told how many of the `count` images are there.
+    Face i depends on (seed, i) alone. An interrupted call continues where it stopped; the annotation files come last,
+    so that a part is never taken for the whole. `progress` is told how many of the `count` images are there.
     Raises UserError if the folder holds anything else, or another seed or count.
     """
     if not 1 <= count <= LARGEST:
@@ -68,10 +68,10 @@ def annotations(portraits: list[Portrait]) -> dict[str, bytes]:
     }
 
 
-def _partition(place: int, count: int) -> int:
-    """0 (train) for the first eight tenths, 1 (valid) for the next, 2 (test) for the last; three faces have all."""
+def _partition(index: int, count: int) -> int:
+    """0 (train) for the first eight tenths, 1 (valid) for the next, 2 (test) for the last; three faces fill all."""
     held_out = count // 10 or int(count >= 3)
-    return 0 if place < count - 2 * held_out else 1 if place < count - held_out else 2
+    return 0 if index < count - 2 * held_out else 1 if index < count - held_out else 2
 
 
 def _name(index: int) -> str:
@@ -91,7 +91,7 @@ def _whole(path: Path) -> bool:
 
 
 def _claim(folder: Path, count: int, seed: int) -> None:
-    """Makes the folder ours, or sees that it already is: the mark is written before the first picture."""
+    """Marks the folder as ours before the first picture, or checks that it is. Raises UserError."""
     mark = json.dumps({"version": VERSION, "seed": seed, "count": count})
     path = folder / _MARK
     if folder.exists() and not folder.is_dir():

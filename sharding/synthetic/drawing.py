@@ -4,8 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from raygan.sharding.synthetic import accessories as worn
-from raygan.sharding.synthetic import features, head
+from raygan.sharding.synthetic import accessories, features, head
 from raygan.sharding.synthetic.canvas import ellipse
 from raygan.sharding.synthetic.frame import HEIGHT, WIDTH, FaceFrame
 from raygan.sharding.synthetic.hair import Hair
@@ -21,8 +20,8 @@ def draw(portrait: Portrait) -> NDArray[np.uint8]:
     _draw_backdrop(frame)
     hair.draw_back()
     head.draw_neck(frame)
-    worn.draw_clothes(frame)
-    worn.draw_necklace(frame)
+    accessories.draw_clothes(frame)
+    accessories.draw_necklace(frame)
     head.draw_ears(frame, light)
     hair.draw_locks()
     face = head.draw_head(frame, light)
@@ -32,8 +31,8 @@ def draw(portrait: Portrait) -> NDArray[np.uint8]:
     features.draw_wrinkles(frame)
     features.draw_eyes(frame)
     hair.draw_cap(face)
-    worn.draw_earrings(frame)
-    worn.draw_glasses(frame)
+    accessories.draw_earrings(frame)
+    accessories.draw_glasses(frame)
     draw_hat(frame, hair, face)
     _tint(frame)
     pixels = frame.canvas.pixels()

@@ -1,4 +1,4 @@
-"""What makes a face: eyes, brows, nose, mouth and beard."""
+"""Eyes, brows, nose, mouth, wrinkles and beard."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ _DARK: Colour = (38, 24, 22)
 
 
 def draw_eyes(frame: FaceFrame) -> None:
+    """Both eyes and brows."""
     for side in (-1, 1):
         _draw_eye(frame, side)
         _draw_brow(frame, side)
@@ -86,7 +87,7 @@ def _draw_brow(frame: FaceFrame, side: int) -> None:
 
 
 def draw_wrinkles(frame: FaceFrame) -> None:
-    """On the foreheads and beside the eyes of those who are not young."""
+    """Lines on the forehead and beside the eyes of a person who is not young."""
     if frame.person.young:
         return
     lines = [np.array([(-17, 1), (-8, 0), (0, 1), (8, 0), (17, 1)]) + np.array((0, v)) for v in (-36, -29.5)]
@@ -98,6 +99,7 @@ def draw_wrinkles(frame: FaceFrame) -> None:
 
 
 def draw_nose(frame: FaceFrame) -> None:
+    """The nose, shaded on the side away from the light."""
     person, scene, canvas = frame.person, frame.scene, frame.canvas
     u, tip, width = 5.5 * scene.yaw, 23 * person.nose_length, person.nose_width
     away = -1 if scene.light[0] > 0 else 1
@@ -116,6 +118,7 @@ def draw_nose(frame: FaceFrame) -> None:
 
 
 def draw_mouth(frame: FaceFrame) -> None:
+    """The lips, with the teeth where the mouth is open, and its corners."""
     person, scene, canvas = frame.person, frame.scene, frame.canvas
     smile = scene.smile
     t = np.linspace(-1, 1, 25)
@@ -150,7 +153,7 @@ def draw_mouth(frame: FaceFrame) -> None:
 
 
 def _draw_corner(frame: FaceFrame, side: int, u: float, v: float) -> None:
-    """The corner of the mouth, and the fold beside it that a smile or age brings out."""
+    """The corner of the mouth, and the fold beside it, deeper with a smile or with age."""
     scene, canvas = frame.scene, frame.canvas
     canvas.darken(frame.shape(ellipse(u + side * 0.5, v, 1.7, 1.5), blur=0.9), 0.5)
     fold = curve([(5 * scene.yaw + side * 11, 27), (u + side * 4.5, 36), (u + side * 4.5, 44)])
@@ -165,7 +168,7 @@ def _between(frame: FaceFrame, u: Line, top: Line, bottom: Line, blur: float = 0
 
 
 def draw_beard(frame: FaceFrame, face: Mask, light: Floats) -> None:
-    """Drawn before the mouth, so that the lips stay free."""
+    """The beard and the sideburns; drawn before the mouth, so that they do not cover the lips."""
     person, scene, canvas = frame.person, frame.scene, frame.canvas
     colour, shade = mix(person.hair_colour, (62, 36, 22), 0.3), light * np.float32(1.08)
     low, u = chin(frame), 4.0 * scene.yaw

@@ -1,7 +1,8 @@
-"""What every part of the drawing shares: the canvas, the portrait, and where the face stands on the picture.
+"""What every part of the drawing shares: the canvas, the portrait, and the position of the face in the picture.
 
-Parts are drawn in face coordinates: u to the right and v down, in pixels, from the point between the eyes. CelebA's
-aligned faces have it at (89, 111), the eyes 20 to either side and the mouth about 41 below; so have ours.
+Parts are drawn in face coordinates: u to the right and v down, in pixels, from the point between the eyes. As in
+CelebA's aligned pictures, that point is at (89, 111), the eyes are 20 pixels to either side of it, and the mouth is
+about 41 below.
 """
 
 import numpy as np
@@ -18,7 +19,7 @@ _Y = (np.arange(HEIGHT, dtype=np.float32) + np.float32(0.5))[:, None]
 
 
 class FaceFrame:
-    """The canvas, with `u` and `v` of every pixel's centre, both float32 [HEIGHT, WIDTH]."""
+    """A portrait, the canvas that it is drawn on, and `u` and `v` of every pixel's centre, float32 [HEIGHT, WIDTH]."""
 
     def __init__(self, portrait: Portrait) -> None:
         self.person, self.scene = portrait.person, portrait.scene
@@ -36,15 +37,15 @@ class FaceFrame:
         return np.asarray(points, np.float64) @ self._turn + self._origin
 
     def shape(self, points: ArrayLike, blur: float = 0.0, shift: tuple[float, float] = (0, 0)) -> Mask:
-        """The inside of a polygon given in face coordinates, moved by `shift` pixels."""
+        """The inside of a polygon in face coordinates [n, 2], moved by `shift`; `blur` is in pixels."""
         return self.canvas.shape(self.place(np.add(points, shift)), blur)
 
     def lean(self, v: ArrayLike) -> NDArray[np.float64]:
-        """How far the head's outline at height v moves sideways when the head turns, while the eyes stay in place."""
+        """How many pixels the outline of the head at v moves sideways, because the head is turned: float64, as v."""
         return self.scene.yaw * (-3.2 + 5.7 * np.clip(np.asarray(v) / 70, 0, 1))
 
     def slopes(self, hills: ArrayLike) -> tuple[Floats, Floats]:
-        """The downhill slope of a landscape of Gaussian hills, along x and along y, each [HEIGHT, WIDTH].
+        """The downhill slope of a surface of Gaussian hills, along x and along y, each float32 [HEIGHT, WIDTH].
 
         A hill is (u, v, standard deviation along x, along y, height), all in pixels: [n, 5]. Gaussians separate, so
         the sum over the hills is a product of two thin matrices.
@@ -53,11 +54,11 @@ class FaceFrame:
         centre, (su, sv, height) = self.place(table[:, :2]), table[:, 2:].T[:, :, None].astype(np.float32)
         x, y = (_X - centre[:, :1].astype(np.float32)) / su, (_Y.T - centre[:, 1:].astype(np.float32)) / sv
         across, down = height * np.exp(-0.5 * x * x), np.exp(-0.5 * y * y)
-        # einsum, because BLAS would wake its threads for this: three times slower where cores are shared
+        # einsum, because BLAS would start its threads for this: three times slower where cores are shared
         return np.einsum("ny,nx->yx", down, across * x / su), np.einsum("ny,nx->yx", down * y / sv, across)
 
 
 def symmetric(half: ArrayLike) -> NDArray[np.float64]:
-    """A closed outline from its right half, given from top to bottom."""
+    """A closed outline, float64 [2n, 2], from its right half [n, 2], given from top to bottom."""
     right = np.asarray(half, np.float64)
     return np.concatenate((right, right[::-1] * (-1, 1)))

@@ -1,4 +1,4 @@
-"""Hair: what hangs behind the neck, the locks over the shoulders, and the cap with its hairline on the forehead."""
+"""Hair: behind the neck, over the shoulders, and on the head with its hairline."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ _ENDS = {"short": 8.0, "tied": 8.0, "medium": 58.0, "long": 120.0}  # v where th
 
 
 class Hair:
-    """The hair of one portrait, with the light on it worked out once."""
+    """The hair of one portrait; the light on it is computed once."""
 
     def __init__(self, frame: FaceFrame) -> None:
         self.frame = frame
@@ -51,7 +51,7 @@ class Hair:
         frame.canvas.lighten(mask.times(self.gloss), 0.34 * depth, mix(colour, (255, 244, 226), 0.55))
 
     def _edge(self, v: Line) -> Line:
-        """The outer half-width at each v below the temples: straight hair falls, wavy hair swings."""
+        """Half the outer width at each v below the temples, in pixels."""
         person = self.frame.person
         if person.length in ("short", "tied"):
             near = half_width(self.frame) + 1
@@ -82,7 +82,7 @@ class Hair:
         return np.stack((-edge + lean, v), axis=1), np.stack((edge + lean, v), axis=1)
 
     def draw_back(self) -> None:
-        """Behind the neck."""
+        """Draws what is behind the neck, or a bun."""
         if self.frame.person.length == "tied" and self.frame.scene.hat == "none":
             self.paint(ellipse(5 * self.frame.person.part, self.top - 6, 19, 16), depth=0.85)
         elif self.frame.person.length in ("medium", "long"):
@@ -91,7 +91,7 @@ class Hair:
             self.paint(np.concatenate((self._crown(), right, rounded, left[::-1])), depth=0.68)
 
     def draw_locks(self) -> None:
-        """What falls beside the neck, in front of the shoulders."""
+        """Draws what falls beside the neck, in front of the shoulders."""
         if self.frame.person.length in ("medium", "long"):
             v = np.linspace(-6, self.end, 22)
             inner = half_width(self.frame) * (0.9 - 0.3 * np.clip((v - 20) / 55, 0, 1))
@@ -127,7 +127,7 @@ class Hair:
         return line
 
     def draw_cap(self, face: Mask) -> None:
-        """On the head, with a soft shadow on the face."""
+        """Draws the hair on the head, with a soft shadow on the face."""
         frame, person = self.frame, self.frame.person
         if person.length == "bald":
             return

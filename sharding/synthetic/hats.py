@@ -13,6 +13,7 @@ Line = NDArray[np.float64]
 
 
 def draw_hat(frame: FaceFrame, hair: Hair, face: Mask) -> None:
+    """The portrait's hat, if it has one, on the hair, with its shadow on the face."""
     scene, canvas = frame.scene, frame.canvas
     if scene.hat == "none":
         return

@@ -11,7 +11,7 @@ _SHADE = np.array((0.68, 1.0, 1.12), np.float32)  # skin turns redder where it i
 
 
 def half_width(frame: FaceFrame) -> float:
-    """Of the face at the eyes, in pixels."""
+    """Half the width of the face at the eyes, in pixels."""
     return 38.0 * frame.person.face_width
 
 
@@ -21,7 +21,7 @@ def chin(frame: FaceFrame) -> float:
 
 
 def outline(frame: FaceFrame) -> NDArray[np.float64]:
-    """The head without hair: two superellipses that meet at the widest place, [n, 2] in face coordinates."""
+    """The head without hair: two superellipses that meet where it is widest, float64 [n, 2] in face coordinates."""
     angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
     across, down = np.cos(angle), np.sin(angle)
     below = down > 0
@@ -67,7 +67,7 @@ def relief(frame: FaceFrame) -> Floats:
 
 
 def paint_skin(frame: FaceFrame, mask: Mask, light: Floats) -> None:
-    """Skin on the mask, under a light of 0 to about 1.1 [HEIGHT, WIDTH]."""
+    """Paints skin where the mask covers, under a light of 0 to about 1.1 [HEIGHT, WIDTH]."""
     ink = np.asarray(frame.person.skin, np.float32)[:, None, None] * (1 - _SHADE[:, None, None] * (1 - light[mask.box]))
     region = frame.canvas.planes[:, mask.box[0], mask.box[1]]
     region += mask.alpha * (ink - region)
@@ -85,6 +85,7 @@ def draw_neck(frame: FaceFrame) -> None:
 
 
 def draw_ears(frame: FaceFrame, light: Floats) -> None:
+    """Both ears, under a light of 0 to about 1.1 [HEIGHT, WIDTH]."""
     for side in (-1, 1):
         u = side * (half_width(frame) + 1.0) + float(frame.lean(8))
         paint_skin(frame, frame.shape(ellipse(u, 8, 5.5, 12)), light * np.float32(0.9))
@@ -92,7 +93,7 @@ def draw_ears(frame: FaceFrame, light: Floats) -> None:
 
 
 def draw_head(frame: FaceFrame, light: Floats) -> Mask:
-    """The face without its features; returns its mask."""
+    """The face without eyes, nose and mouth, under a light as relief() gives it; returns its mask."""
     mask = frame.shape(outline(frame))
     paint_skin(frame, mask, light)
     if frame.person.double_chin:

@@ -1,4 +1,4 @@
-"""Describes a face before it is drawn: the person, who is the same in all pictures of one identity, and the scene."""
+"""Describes a face before it is drawn: the person, the same in all pictures of one identity, and the scene."""
 
 import colorsys
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Glasses = Literal["none", "round", "square", "dark"]
 Hat = Literal["none", "beanie", "cap", "brim"]
 Clothes = Literal["crew", "vneck", "suit", "open"]
 
-_IDENTITY, _PERSON, _SCENE = range(3)  # what a stream is for: it keys the hash beside the seed
+_IDENTITY, _PERSON, _SCENE = range(3)  # the purpose of a stream, part of the key of its hash
 
 _SKIN = np.array(
     [(255, 226, 208), (247, 206, 178), (235, 184, 148), (214, 158, 118), (184, 126, 88), (146, 94, 64), (106, 66, 46)]
@@ -82,7 +82,7 @@ class Person:
 class Scene:
     """What belongs to one picture: expression, what is worn, pose, light and background."""
 
-    smile: float  # -0.12 (earnest) to 1
+    smile: float  # -0.12 (serious) to 1
     opening: float  # pixels between the lips
     gaze: float  # -1 (left) to 1
     lipstick: Colour | None
@@ -111,6 +111,8 @@ class Scene:
 
 @dataclass(frozen=True)
 class Portrait:
+    """All that is drawn in one picture."""
+
     identity: int  # 1 to IDENTITIES
     person: Person
     scene: Scene

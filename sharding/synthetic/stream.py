@@ -1,4 +1,4 @@
-"""Random numbers for one face: a short stream from the frozen hash, so that pictures never change by themselves."""
+"""Random numbers for one face: a short stream from the frozen hash, so that a later NumPy draws the same pictures."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -12,7 +12,7 @@ _BLOCK = 128
 
 
 class Stream:
-    """Draws named by the whole numbers that key it; two streams with the same words give the same draws."""
+    """A sequence of draws that depends on nothing but the whole numbers that it is made from."""
 
     def __init__(self, *words: int) -> None:
         self._key = key_of(*words)
@@ -21,25 +21,27 @@ class Stream:
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
         """A number in [low, high)."""
-        place = self._taken % _BLOCK
-        if place == 0:
+        index = self._taken % _BLOCK
+        if index == 0:
             words = hashes(self._key, self._taken, _BLOCK) >> np.uint64(11)
             self._block = (words * 2.0**-53).tolist()
         self._taken += 1
-        return low + (high - low) * self._block[place]
+        return low + (high - low) * self._block[index]
 
     def bell(self, low: float, high: float) -> float:
         """A number in [low, high) that is more often near the middle: the mean of three uniforms."""
         return (self.uniform(low, high) + self.uniform(low, high) + self.uniform(low, high)) / 3
 
     def chance(self, probability: float) -> bool:
+        """True with this probability."""
         return self.uniform() < probability
 
     def pick(self, options: Sequence[T]) -> T:
+        """One of the options, each as often as any other."""
         return options[int(self.uniform(0, len(options)))]
 
     def weighted(self, options: dict[T, float]) -> T:
-        """One of the keys, as often as its weight says; the weights need not sum to one."""
+        """One of the keys, with a probability in proportion to its weight."""
         point = self.uniform(0, sum(options.values()))
         for option, weight in options.items():
             point -= weight

@@ -188,7 +188,7 @@ def test_a_bad_image_is_refused_or_listed(tmp_path: Path, ray_cluster: str) -> N
     (pictures / "000005.jpg").write_bytes(sources.jpeg(5, 100, 90))
     (pictures / "000006.png").write_bytes(sources.png(6))
     (pictures / "000999.jpg").write_bytes(sources.jpeg(999))
-    with pytest.raises(UserError, match="max-rejects"):
+    with pytest.raises(UserError, match="`max_rejects` allows 4"):
         convert(str(source), str(tmp_path / "out"), ShardingOptions(max_rejects=4))
     assert not (tmp_path / "out" / "manifest.json").exists()
     done = convert(str(source), str(tmp_path / "out"), ShardingOptions(max_rejects=5))

@@ -55,7 +55,7 @@ def test_a_checkerboard_becomes_grey() -> None:
 def test_the_crop_is_the_centre(height: int, width: int, crop: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     if crop > min(height, width):
-        with pytest.raises(ImageError, match="smaller --crop or --upscale"):
+        with pytest.raises(ImageError, match="smaller `crop`, or set `upscale`"):
             crop_centre(image, crop)
         side = min(height, width)
         assert crop_centre(image, crop, upscale=True).shape == (side, side, 3)
