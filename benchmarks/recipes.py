@@ -129,11 +129,11 @@ def start(arguments: argparse.Namespace, name: str, seed: int) -> None:
 
 
 def scores(arguments: argparse.Namespace, name: str, weights: Weights) -> Iterator[dict[str, float]]:
-    from raygan.pipeline.evaluation.report import judge
+    from raygan.pipeline.evaluation.report import evaluate
 
     for seed in range(arguments.seeds):
         images = str(faces_file(Path(arguments.out) / file_name(name, seed), weights))
-        report = judge(images, arguments.shards, "train", extractor=arguments.extractor, count=arguments.count)
+        report = evaluate(images, arguments.shards, "train", extractor=arguments.extractor, count=arguments.count)
         yield report.scores
 
 

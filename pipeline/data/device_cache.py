@@ -1,4 +1,4 @@
-"""A whole split kept on the device: batches are gathered there, in the same order and with the same bytes."""
+"""A whole split in the memory of the device: batches are gathered there, in the same order, with the same bytes."""
 
 import psutil
 import torch
@@ -8,20 +8,20 @@ from raygan.pipeline.data.shards import Numbers, Shards
 from raygan.sharding.errors import UserError
 
 CHUNK = 4096  # images read at a time while the split is loaded
-MOST = 0.8  # of the device's free memory
+LARGEST_SHARE = 0.8  # of the device's free memory
 
 
 class DeviceCache:
     """The images of a split as one uint8 tensor [samples, size, size, 3] on `device`."""
 
     def __init__(self, shards: Shards, device: torch.device) -> None:
-        """Loads the split. Raises UserError if it does not fit."""
+        """Loads the split. Raises UserError if it does not fit into the free memory."""
         samples, size = int(shards.counts.sum()), shards.size
         needed, free = samples * size * size * 3, _free(device)
-        if needed > MOST * free:
+        if needed > LARGEST_SHARE * free:
             raise UserError(
-                f"cache=device: the split takes {needed / 1e9:.1f} GB and {device} has {free / 1e9:.1f} GB free; "
-                "use cache=none"
+                f"`cache` device: the split takes {needed / 1e9:.1f} GB and {device} has {free / 1e9:.1f} GB free; "
+                "use `cache` none"
             )
         self._starts = shards.counts.cumsum() - shards.counts
         self._images = torch.empty((samples, size, size, 3), dtype=torch.uint8, device=device)

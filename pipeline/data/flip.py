@@ -1,4 +1,4 @@
-"""Flips images left and right where their coin says so."""
+"""Flips images horizontally, each where its coin is True."""
 
 import numpy as np
 import torch
@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
-def mirrored(images: Tensor, coins: NDArray[np.bool_]) -> Tensor:
-    """`images`, uint8 [n, height, width, 3], with those flipped whose coin, bool [n], is True; on a CPU in place."""
+def flipped(images: Tensor, coins: NDArray[np.bool_]) -> Tensor:
+    """`images`, uint8 [n, height, width, 3], with those flipped whose coin, bool [n], is True; in place on a CPU."""
     if images.device.type != "cpu":
         return torch.where(torch.from_numpy(coins).to(images.device)[:, None, None, None], images.flip(2), images)
     host = images.numpy()

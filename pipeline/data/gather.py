@@ -1,4 +1,4 @@
-"""Copies rows that lie anywhere in memory into one array, in one call."""
+"""Copies rows from any addresses in memory into one array, in one call."""
 
 import numpy as np
 import torch
@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 
 
 def gather(addresses: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
-    """Copies as many bytes as a row of `out`, uint8 [n, length], has from each address, outside the interpreter's lock.
+    """Copies `length` bytes from each address, int64 [n], to its row of `out`, uint8 [n, length].
 
-    The memory between the lowest and the highest address is seen as one array whose rows overlap, and rows are
-    selected from it; only the selected bytes are touched. A loop over the rows takes two to three times as long. The
-    caller keeps what the addresses point to alive.
+    The memory between the lowest and the highest address is taken as one array of overlapping rows, and rows are
+    selected from it; only the selected bytes are read, without the interpreter's lock. A loop over the rows takes two
+    to three times as long. The caller keeps the memory at the addresses alive.
     """
     if not len(addresses):
         return
@@ -21,7 +21,7 @@ def gather(addresses: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
 
 
 class _Rows:
-    """Row i are the `length` bytes at `address` + i. Called writable only because torch wants it so."""
+    """Row i is the `length` bytes at `address` + i. It is declared writable only because torch requires that."""
 
     def __init__(self, address: int, count: int, length: int) -> None:
         self.__array_interface__ = {

@@ -1,4 +1,4 @@
-"""A run goes on only as the run that it was: with its networks and order, and with the images that it began with."""
+"""Checks before a run is resumed: its networks, objective, order and images are those that it was started with."""
 
 import hashlib
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from raygan.sharding.format.manifest import ShardEntry
 
 MARGIN = 60.0  # seconds that the clocks of two machines may differ by
 
-# What makes a run the run it is: the networks and what they minimise, and which image is shown when.
+# The identity of a run: the networks, what they minimise, and the order of the images.
 FIXED = (
     "seed",
     "architecture",
@@ -30,23 +30,22 @@ FIXED = (
 
 
 def refuse_changes(before: Config, after: Config) -> None:
-    """Raises UserError if a resumed run would no longer be the same run."""
+    """Raises UserError if a setting of FIXED differs between the run `before` and its continuation `after`."""
     for field in FIXED:
         old, new = attrgetter(field)(before), attrgetter(field)(after)
         if old != new:
-            flag = f"--{field.replace('_', '-')}"
-            raise UserError(f"{flag} {new}: the run was started with {old}, which a resumed run keeps; leave it out")
+            raise UserError(f"`{field}` {new}: the run was started with {old}, which a resumed run keeps; leave it out")
 
 
 def check_unchanged(folder: Path, entries: Iterable[ShardEntry], since: float) -> None:
-    """Raises RunError for the first shard that was touched after `since` (seconds since 1970) and is another one now.
+    """Raises RunError for the first shard that was written after `since` (seconds since 1970) and has other content.
 
-    Only such shards are read through; what was there before the run was checked in other ways when it was opened.
+    Only shards written since are read whole; the headers and the length of every shard are checked when it is opened.
     """
     for entry in entries:
         path = folder / entry.name
         try:
-            touched = path.stat().st_ctime  # unlike the modification time, no copying or renaming sets it back
+            touched = path.stat().st_ctime  # unlike the modification time, copying and renaming do not set it back
             if touched < since - MARGIN:
                 continue
             with path.open("rb") as file:
@@ -54,4 +53,4 @@ def check_unchanged(folder: Path, entries: Iterable[ShardEntry], since: float) -
         except OSError as e:
             raise RunError(f"{path}: {e.strerror}; put the shard back, and resume") from e
         if found != entry.sha256:
-            raise RunError(f"{path}: it is not the shard that the run began with; put that one back, and resume")
+            raise RunError(f"{path}: it is not the shard that the run was started with; put that one back, and resume")

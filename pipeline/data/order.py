@@ -1,10 +1,10 @@
-"""Which sample is shown when: a pure function of (shard counts, seed, window, lanes) and a position.
+"""The order of samples: a pure function of (shard counts, seed, window, lanes) and a position.
 
-Nothing is stored but the position, so a run continues with any number of workers and any batch size, and still shows
-every sample once per epoch. docs/order.md says what is promised, and gives test vectors.
+The position is the only state. So a run continues with any number of workers and any batch size, and still shows every
+sample once per epoch. docs/order.md states the guarantees and has test vectors.
 
 Per lane and epoch, the shards are permuted, cut into windows of `window` shards, and the samples of each window are
-permuted. Memory is O(shards + samples of a window), once for each lane that the caller touches.
+permuted. Memory is O(shards + samples of a window) for each lane that the caller uses.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from raygan.sharding.hashing import hashes, key_of, permutation
 
 WINDOW = 32
 
-# Purposes, folded into the keys: they keep the permutations and the coins apart, and are as frozen as the hash.
+# Purposes, folded into the keys: the permutations and the coins are independent. They are frozen, as the hash is.
 _SHARDS, _SAMPLES, _COINS = (int.from_bytes(word, "big") for word in (b"shards", b"samples", b"coins"))
 
 Samples = tuple[NDArray[np.int32], NDArray[np.int32]]
 
 
 class Span(NamedTuple):
-    """`size` successive turns of one lane, from turn `first`; a lane's turns are counted without end over epochs."""
+    """`size` successive turns of one lane, from turn `first`; the count of a lane's turns goes on over epochs."""
 
     lane: int
     first: int
@@ -34,12 +34,12 @@ class Span(NamedTuple):
 
 
 class Order:
-    """The endless order of a split's samples.
+    """The order of a split's samples, over any number of epochs.
 
-    `counts` are the samples of each shard, in the manifest's order. A lane is one of `lanes` equal stretches of the
-    split, whose first shard and last shard it may share with its neighbours; stream position q of an epoch belongs to
-    lane q mod lanes, and a global batch lists its samples lane by lane. A worker then reads only the lanes that its
-    slice of the batch covers, in every epoch the same ones.
+    `counts` are the numbers of samples in the shards, in the manifest's order. A lane is one of `lanes` equal stretches
+    of the split; it may share its first and its last shard with its neighbours. Position q of an epoch belongs to lane
+    q mod lanes, and a global batch lists its samples lane by lane. So a worker reads only the lanes that its slice of
+    the batch covers, and these are the same in every epoch. Raises UserError for a split without samples.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class Order:
         return self.slice(position, size, 0, 1)
 
     def slice(self, position: int, size: int, rank: int, world_size: int) -> Samples:
-        """What `rank` of `world_size` takes of the global batch: elements size*rank//world_size up to the next's."""
+        """The slice of `rank` of `world_size`: elements size*rank//world_size up to size*(rank+1)//world_size."""
         taken = [self._lane(lane).take(first, n) for lane, first, n in self.spans(position, size, rank, world_size)]
         return _joined([shard for shard, _ in taken]), _joined([row for _, row in taken])
 
     def coins(self, position: int, size: int, rank: int = 0, world_size: int = 1) -> NDArray[np.bool_]:
-        """A fair coin for every element of `slice`, bool [n]; a turn keeps its coin whatever batch it falls into."""
+        """A fair coin for every element of `slice`, bool [n]; it belongs to a turn, whatever batch that is in."""
         spans = self.spans(position, size, rank, world_size)
         words = [hashes(key_of(self.seed, _COINS, lane), first, size) for lane, first, size in spans]
         return np.concatenate([np.empty(0, np.uint64), *words]) >> np.uint64(63) != 0
@@ -86,7 +86,7 @@ class Order:
         return spans
 
     def upcoming(self, position: int, size: int, rank: int, world_size: int) -> list[int]:
-        """The shards that `rank` reads from: those of its lanes' present windows, then those of the next windows."""
+        """The shards that `rank` reads: those of its lanes' current windows, then those of the next windows."""
         spans = self.spans(position, size, rank, world_size)
         lanes = [(self._lane(span.lane), span) for span in spans]
         present = [lane.window_at(span.first) for lane, span in lanes]
@@ -95,12 +95,12 @@ class Order:
         return list(dict.fromkeys(np.concatenate([np.empty(0, np.int64), *shards]).tolist()))
 
     def _turns(self, position: int, lane: int) -> int:
-        """How many turns a lane has had before `position`."""
+        """The number of a lane's turns before `position`."""
         epoch, offset = divmod(position, self.samples)
         return epoch * self._size(lane) + (offset + self.lanes - 1 - lane) // self.lanes
 
     def _size(self, lane: int) -> int:
-        """The samples of a lane. The first samples % lanes lanes have one turn more per epoch than the others."""
+        """The number of samples of a lane. The first samples % lanes lanes have one more than the others."""
         return self.samples // self.lanes + (lane < self.samples % self.lanes)
 
     def _lane(self, number: int) -> "_Lane":
@@ -116,7 +116,7 @@ class Order:
 
 
 class Window(NamedTuple):
-    """Turns `start` up to `end` of a lane: those of its window `number` in `epoch`."""
+    """Window `number` of a lane in `epoch`: its turns from `start` up to but without `end`."""
 
     epoch: int
     number: int
@@ -125,7 +125,7 @@ class Window(NamedTuple):
 
 
 class _Lane:
-    """One lane's endless order; it keeps the tables of two epochs' shards and of one window's samples."""
+    """The order of one lane; it keeps the tables of two epochs' shards and of one window's samples."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class _Lane:
         return _joined(shards), _joined(rows)
 
     def window_at(self, turn: int) -> Window:
-        """The window that `turn` falls into."""
+        """The window that `turn` belongs to."""
         epoch, offset = divmod(turn, self._size)
         _, starts = self._tables(epoch)
         number = int(np.searchsorted(starts, offset, "right")) - 1
@@ -165,7 +165,7 @@ class _Lane:
         return Window(epoch, number, first + int(starts[number]), first + int(starts[number + 1]))
 
     def shards_of(self, window: Window) -> NDArray[np.int64]:
-        """The shards of a window, in no order that matters."""
+        """The shards of a window; their order has no meaning."""
         return self._shards[self._pieces(window)]
 
     def _shard_tables(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

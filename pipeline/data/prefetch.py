@@ -1,4 +1,4 @@
-"""A thread that makes items a few ahead of whoever takes them."""
+"""A thread that makes items before the consumer asks for them."""
 
 import threading
 import time
@@ -10,17 +10,17 @@ from raygan.sharding.errors import RunError
 
 B = TypeVar("B")
 T = TypeVar("T")
-PATIENCE = 300.0
+PATIENCE = 300.0  # seconds
 
 
 class Prefetch(Generic[B, T]):
-    """Iterates without end over what `make` returns when it is called again and again, in a thread.
+    """Iterates, without end, over the results of calling `make` again and again in a thread.
 
-    Each call gets what `prepare` returned in the taker's thread: memory that the taker will free should also be
-    allocated there, or the allocator gives it back to the system and every batch is faulted in anew. `waited` is the
-    seconds that the taker has spent waiting so far. A failure in the thread is raised at the next `next`, before the
-    items that are ready; an item that does not come within `patience` seconds is one. A thread, since handing batches
-    between processes costs more than reading them.
+    Each call gets what `prepare` returned in the consumer's thread: memory that the consumer frees should be allocated
+    there, too, or the allocator returns it to the system and every batch causes page faults. `waited` is the time in
+    seconds that the consumer has waited so far. An error in the thread is raised at the next `next`, before the items
+    that are ready; an item that does not come within `patience` seconds is a RunError. It is a thread because passing
+    batches between processes costs more than reading them.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class Prefetch(Generic[B, T]):
 
     @property
     def ready(self) -> int:
-        """Items that can be taken without waiting, at most `ahead`; the thread rests while there are as many."""
+        """The number of items that can be taken without waiting, at most `ahead`; then the thread pauses."""
         return self._ready.qsize()
 
     def close(self) -> None:
-        """Stops the thread; one that hangs in the storage is left behind after some seconds."""
+        """Stops the thread; does not wait longer than some seconds for one that hangs in the storage."""
         self._end(RunError(f"{self._name} is closed"))
         self._wanted.put(None)
         self._thread.join(5)
@@ -71,7 +71,7 @@ class Prefetch(Generic[B, T]):
         try:
             while (prepared := self._wanted.get()) is not None and not self._ended:
                 self._ready.put(self._make(prepared))
-        except BaseException as failure:  # whatever it is, it must end the run, not this thread alone
+        except BaseException as failure:  # any error must end the run, not only this thread
             self._end(failure)
 
     def _end(self, reason: BaseException) -> None:
@@ -80,6 +80,6 @@ class Prefetch(Generic[B, T]):
 
 
 class _Ended(NamedTuple):
-    """Wakes a taker that waits."""
+    """Wakes a consumer that waits."""
 
     reason: BaseException

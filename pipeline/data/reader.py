@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from raygan.pipeline.data.device_cache import DeviceCache
-from raygan.pipeline.data.flip import mirrored
+from raygan.pipeline.data.flip import flipped
 from raygan.pipeline.data.order import WINDOW, Order
 from raygan.pipeline.data.prefetch import Prefetch
 from raygan.pipeline.data.shards import Numbers, Shards
@@ -127,7 +127,7 @@ class Reader:
         with torch.cuda.stream(self._stream) if self._stream else nullcontext():
             images = self._images(shard, row, host)
             if coins is not None:
-                images = mirrored(images, coins)
+                images = flipped(images, coins)
             attributes = self._attributes(shard, row) if self._columns else None
         keys = self._shards.keys(shard, row) if self._keys else None
         there = self._stream.record_event() if self._stream else None

@@ -17,16 +17,16 @@ from raygan.sharding.storage.folder import Folder
 from raygan.sharding.storage.locations import cache_folder
 
 T = TypeVar("T")
-AT_ONCE = 4
-CHUNK = 1 << 22
+AT_ONCE = 4  # downloads
+CHUNK = 1 << 22  # bytes
 
 
 class ShardCache:
-    """Brings the shards of `source` to `directory`, which holds at most `limit` bytes over all data sets.
+    """Downloads the shards of `source` to `directory`, which holds at most `limit` bytes over all data sets.
 
     Any number of processes may share a directory: one of them downloads a shard while the others wait for it. A copy
-    appears whole, with the manifest's SHA-256, or not at all. The least recently used copies make room; one that is
-    still mapped by a worker stays readable for it.
+    appears whole, with the manifest's SHA-256, or not at all. The least recently used copies are removed to make space;
+    one that a worker has mapped stays readable for it.
     """
 
     def __init__(self, source: Folder, digest: str, directory: str | Path, limit: int) -> None:
@@ -39,9 +39,9 @@ class ShardCache:
         self._coming: dict[str, Future[None]] = {}
 
     def use(self, entry: ShardEntry, opened: Callable[[Path], T]) -> T:
-        """What `opened` makes of the copy of a shard; waits for it, and keeps it in place meanwhile.
+        """The result of `opened` for the copy of a shard; waits for the copy and does not remove it meanwhile.
 
-        Raises RunError, naming the shard, if it cannot be had.
+        Raises RunError, naming the shard, if it cannot be downloaded.
         """
         coming = self._coming.get(entry.name)
         if coming is not None:
@@ -49,9 +49,9 @@ class ShardCache:
         return self._with_copy(entry, opened)
 
     def expect(self, entries: Iterable[ShardEntry]) -> None:
-        """Brings these shards ahead of their use, in this order; asking again for what was asked for costs nothing.
+        """Downloads these shards before they are used, in this order; shards that were asked for before are skipped.
 
-        Raises RunError if one that was expected could not be had.
+        Raises RunError if the download of one that was asked for before has failed.
         """
         wanted = {entry.name: entry for entry in entries}
         for name, coming in list(self._coming.items()):
@@ -64,7 +64,7 @@ class ShardCache:
                 self._coming[name] = self._downloads.submit(self._with_copy, entry, lambda _: None)
 
     def demand(self, entries: Iterable[ShardEntry]) -> None:
-        """Raises UserError if these shards together are more than the cache may hold."""
+        """Raises UserError if these shards together are larger than the cache may be."""
         needed = sum(entry.bytes for entry in entries)
         if needed > self._limit:
             raise UserError(
@@ -73,6 +73,7 @@ class ShardCache:
             )
 
     def close(self) -> None:
+        """Stops the downloads that have not begun."""
         self._downloads.shutdown(wait=False, cancel_futures=True)
 
     def _with_copy(self, entry: ShardEntry, opened: Callable[[Path], T]) -> T:
@@ -86,7 +87,7 @@ class ShardCache:
     def _download(self, entry: ShardEntry, path: Path) -> None:
         part = path.with_name(f".{entry.name}.part")
         try:
-            self._make_room(entry.bytes, part)
+            self._make_space(entry.bytes, part)
             retries.transfers(_worth_another)(self._copy, entry, part)
             part.replace(path)
         except (FileNotFoundError, PermissionError) as error:
@@ -109,10 +110,10 @@ class ShardCache:
             target.flush()
             os.fsync(target.fileno())
         if digest.hexdigest() != entry.sha256:
-            raise ValueError("what arrived is not what the manifest names (SHA-256)")
+            raise ValueError("the download does not have the SHA-256 of the manifest")
 
-    def _make_room(self, needed: int, part: Path) -> None:
-        """Removes the least recently used copies until `needed` bytes fit, and holds them with a `part` as long."""
+    def _make_space(self, needed: int, part: Path) -> None:
+        """Removes the least recently used copies until `needed` bytes fit; a file `part` of that size reserves them."""
         with FileLock(self._root / ".room.lock"):
             files = self._held()
             held = sum(status.st_size for _, status in files)
@@ -126,7 +127,7 @@ class ShardCache:
                 file.truncate(needed)
 
     def _held(self) -> list[tuple[Path, os.stat_result]]:
-        """All copies and parts of copies; a part that another download finishes meanwhile counts as its copy."""
+        """All copies and incomplete copies; one that another process completes meanwhile counts as the copy."""
         found: dict[Path, os.stat_result] = {}
         for listed in self._root.glob("*/*"):
             if listed.suffix not in (".tar", ".part"):
@@ -144,10 +145,10 @@ def _worth_another(error: BaseException) -> bool:
 
 
 def _copy_of(path: Path) -> Path:
-    """The name that a part gets when it is whole; a copy's own."""
+    """The path of the copy that an incomplete copy becomes; of a copy, its own path."""
     return path.with_name(path.name.removeprefix(".").removesuffix(".part"))
 
 
 def _lock_of(path: Path) -> Path:
-    """The lock of a copy, and of the part of it that has arrived."""
+    """The lock of a copy, complete or not."""
     return path.with_name(f".{_copy_of(path).name}.lock")

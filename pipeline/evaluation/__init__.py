@@ -1,1 +1,1 @@
-"""FID, KID and their kin: exact, distributed over the training workers, and never without an identity."""
+"""FID, KID, precision, recall, density and coverage, computed on any number of workers, each with its identity."""

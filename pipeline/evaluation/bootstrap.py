@@ -1,4 +1,4 @@
-"""How far a score would move had other images been drawn from the same generator: the bootstrap (Efron, 1979)."""
+"""How much a score varies between samples of images from the same generator: the bootstrap (Efron, 1979)."""
 
 import torch
 from torch import Tensor
@@ -12,15 +12,16 @@ SEED = 0x626F6F74  # "boot"
 
 
 def resample(number: int, count: int) -> Tensor:
-    """The row numbers, int64 [count], that the resample of this number draws with replacement from `count`."""
+    """Rows, int64 [count], that resample `number` draws with replacement from `count` rows."""
     drawn = hashes(key_of(SEED, number), 0, count) % count
     return torch.from_numpy(drawn.astype("int64"))
 
 
 def frechet_deviation(real: Measurement, fake: Measurement, resamples: int) -> float:
-    """Standard deviation of the Fréchet distance over resamples of the fakes, whose features must all be kept.
+    """Standard deviation of the Fréchet distance over resamples of the generated images.
 
-    A resample repeats images, which biases its distance upwards; the deviation is not affected by that in first order.
+    All their features must be kept. A resample repeats images, which biases its distance upwards; to first order this
+    does not affect the deviation.
     """
     features = _all_features(fake)
     distance = distances.frechet_from(real.statistics)
@@ -34,7 +35,7 @@ def frechet_deviation(real: Measurement, fake: Measurement, resamples: int) -> f
 
 
 def kid_deviation(real: Measurement, fake: Measurement, resamples: int) -> float:
-    """Standard deviation of KID over resamples of the fakes; pairs of one image with itself are left out."""
+    """Standard deviation of KID over resamples of the generated images, without pairs of an image with itself."""
     x, y = real.features.double(), _all_features(fake).double()
     n = len(y)
     times = torch.stack([resample(number, n).bincount(minlength=n) for number in range(resamples)], 1)

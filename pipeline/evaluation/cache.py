@@ -1,7 +1,7 @@
-"""Statistics of real images, computed once and shared by all runs and trials, in a folder or an object store.
+"""A cache of the statistics of real images, shared by all runs and trials, in a folder or an object store.
 
-An entry is named by the digest of everything it depends on, so whatever changes misses the cache; and since a name is
-only ever written with one content, writers that race do no harm.
+The name of an entry is the digest of everything that it depends on. So a change of any of it misses the cache, and
+processes that write the same entry at once write the same content.
 """
 
 import hashlib
@@ -20,39 +20,39 @@ from raygan.pipeline.evaluation.statistics import Statistics
 from raygan.sharding.storage.folder import Folder
 from raygan.sharding.storage.locations import cache_folder
 
-VERSION = "1"  # of the entry's layout and of all that lies between images and statistics
+VERSION = "1"  # of the entry's layout and of the code between images and statistics
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Measurement:
-    """What is kept of a set of images: statistics of all, and the first few images' features, float32 [kept, d]."""
+    """A set of images: the statistics of all its features, and the first features themselves, float32 [kept, d]."""
 
     statistics: Statistics
     features: Tensor
 
 
 def default_location() -> str:
-    """RAYGAN_CACHE (a folder, or an fsspec URL such as s3://bucket/raygan), else the user's cache folder."""
+    """The variable RAYGAN_CACHE (a folder, or an fsspec URL such as s3://bucket/raygan), else the user's cache folder."""
     return os.environ.get("RAYGAN_CACHE") or str(cache_folder())
 
 
 class Cache:
-    """`location`: a folder or an fsspec URL."""
+    """The entries in `location`, a folder or an fsspec URL. No method raises for a store that does not answer."""
 
     def __init__(self, location: str | Path) -> None:
         self._folder = Folder(str(location))
 
     def load(self, key: dict[str, str], device: torch.device) -> Measurement | None:
-        """The entry of `key`, or None if there is none; a damaged one counts as none."""
+        """The entry of `key` on `device`; None if there is none, or a damaged one."""
         name = self._name(key)
         try:
             with np.load(io.BytesIO(self._folder.read(name)), allow_pickle=False) as entry:
                 arrays = {name: torch.from_numpy(entry[name]).to(device) for name in entry.files}
         except FileNotFoundError:
             return None
-        except Exception as error:  # a damaged file, or whatever an object store raises: neither may end an evaluation
-            log.warning("%s/%s: cannot be used (%s); the real statistics are computed anew", self._folder, name, error)
+        except Exception as error:  # a damaged file, or any error of an object store: neither may end an evaluation
+            log.warning("%s/%s: cannot be used (%s); the real statistics are computed again", self._folder, name, error)
             return None
         statistics = Statistics(len(arrays["sum"]), device)
         statistics.count = int(arrays["count"])
@@ -60,7 +60,7 @@ class Cache:
         return Measurement(statistics, arrays["features"])
 
     def store(self, key: dict[str, str], measurement: Measurement) -> None:
-        """Writes the entry of `key` whole or not at all; where that is not possible, it warns and goes on."""
+        """Writes the entry of `key`, whole or not at all; logs a warning if that fails."""
         statistics = measurement.statistics
         tensors = {name: getattr(statistics, name) for name in ("reference", "sum", "outer")}
         arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from raygan.pipeline.evaluation.statistics import Statistics
 
-BLOCK = 4096  # rows of a kernel or distance matrix that are in memory at once
+BLOCK = 4096  # rows of a kernel or distance matrix in memory at once
 
 
 def frechet(real: Statistics, fake: Statistics) -> float:
@@ -17,11 +17,11 @@ def frechet(real: Statistics, fake: Statistics) -> float:
 
 
 def frechet_from(real: Statistics) -> Callable[[Statistics], float]:
-    """The Fréchet distance from `real` as a function: half the work is done once.
+    """The Fréchet distance from `real` as a function of the other statistics; half of the work is done only once.
 
-    The eigenvalues of S1 S2 are those of the symmetric S1^(1/2) S2 S1^(1/2), so two symmetric eigendecompositions do,
-    with eigenvalues that rounding pushed below zero put back; with fewer samples than dimensions that is 200 times
-    nearer to the exact value than a general matrix square root, and several times faster.
+    The eigenvalues of S1 S2 are those of the symmetric S1^(1/2) S2 S1^(1/2), so two symmetric eigendecompositions are
+    enough; eigenvalues that rounding made negative are set to zero. With fewer samples than dimensions the error is
+    1/200 of that of a general matrix square root, and it is several times faster.
     """
     mean, covariance = real.mean, real.covariance
     values, vectors = torch.linalg.eigh(covariance)
@@ -37,7 +37,7 @@ def frechet_from(real: Statistics) -> Callable[[Statistics], float]:
 
 
 def kernel(x: Tensor, y: Tensor) -> Tensor:
-    """(x.y / d + 1)^3 for all pairs of rows of x [n, d] and y [m, d]: [n, m]."""
+    """KID's kernel (x.y / d + 1)^3 for all pairs of rows of x [n, d] and y [m, d]: [n, m]."""
     return (x @ y.T / x.shape[1] + 1).pow_(3)
 
 
@@ -49,8 +49,8 @@ def kernel_diagonal(x: Tensor) -> Tensor:
 def kid(real: Tensor, fake: Tensor) -> float:
     """The kernel distance over all pairs: unbiased squared MMD, kernel (x.y / d + 1)^3 (Bińkowski et al., 2018).
 
-    real: [n, d], fake: [m, d], n and m at least 2. Its expectation does not depend on n and m, and it is zero for
-    equal distributions, so a value may be slightly negative.
+    real: [n, d], fake: [m, d], n and m at least 2, else ValueError. Its expectation does not depend on n and m and is
+    zero for equal distributions, so a value may be slightly negative.
     """
     real, fake = real.double(), fake.double()
     n, m = len(real), len(fake)
@@ -68,9 +68,9 @@ def kid(real: Tensor, fake: Tensor) -> float:
 def kid_subsets(
     real: Tensor, fake: Tensor, subsets: int = 100, size: int = 1000, seed: int = 2020
 ) -> tuple[float, float]:
-    """KID as the literature prints it: mean and standard deviation over random subsets (Bińkowski et al., 2018).
+    """KID as publications give it: mean and standard deviation over random subsets (Bińkowski et al., 2018).
 
-    Draws the subsets that torch-fidelity draws for the same seed (2020 is its default), from a generator of its own.
+    The subsets are those of torch-fidelity for the same seed (2020 is its default); no global random state is used.
     Where a side has fewer than `size` features, subsets are as large as that side.
     """
     size = min(size, len(real), len(fake))
@@ -85,8 +85,8 @@ def kid_subsets(
 def precision_recall(real: Tensor, fake: Tensor, neighbours: int = 3) -> tuple[float, float]:
     """Improved precision and recall (Kynkäänniemi et al., 2019), each in [0, 1].
 
-    Precision: the share of fakes that lie within some real image's distance to its k-th nearest real neighbour.
-    Recall: the same with the sides exchanged.
+    Precision: the share of generated images that are closer to some real image than its k-th nearest real neighbour.
+    Recall: the same with the sides exchanged. ValueError for k features or fewer on a side.
     """
     real, fake = real.double(), fake.double()
     return _covered(fake, real, _radii(real, neighbours)), _covered(real, fake, _radii(fake, neighbours))
@@ -95,8 +95,9 @@ def precision_recall(real: Tensor, fake: Tensor, neighbours: int = 3) -> tuple[f
 def density_coverage(real: Tensor, fake: Tensor, neighbours: int = 5) -> tuple[float, float]:
     """Density and coverage (Naeem et al., 2020): density may exceed 1, coverage lies in [0, 1].
 
-    Density: how many real neighbourhoods a fake lies in, on average, divided by k. Coverage: the share of real
-    neighbourhoods that hold a fake. Both trust only the real images' radii, so an outlying fake raises neither.
+    Density: the mean number of real neighbourhoods that a generated image is in, divided by k. Coverage: the share of
+    real neighbourhoods with a generated image in them. Only the radii of real images are used, so an outlier among the
+    generated images raises neither. ValueError for k real images or fewer.
     """
     real, fake = real.double(), fake.double()
     radii = _radii(real, neighbours)

@@ -1,4 +1,4 @@
-"""One judgement, whole: scores, how sure they are, the best that could be had, and what they may be compared with."""
+"""The report of an evaluation: scores, their intervals, the scores of real images, and the identity."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -19,14 +19,14 @@ NORMAL_95 = 1.96
 
 
 class Difference(NamedTuple):
-    """A score less another one; `interval` is 95%, None where one of the scores has none."""
+    """A score minus another one; `interval` is 95%, None where one of the scores has none."""
 
     value: float
     interval: tuple[float, float] | None
 
 
 class Report(BaseModel):
-    """What `raygan evaluate` finds. scores, intervals and floor share their names."""
+    """The result of an evaluation. `scores`, `intervals` and `floor` have the same names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,25 +44,25 @@ class Report(BaseModel):
         yield "identity: " + ", ".join(f"{name} {fact}" for name, fact in self.identity.items())
 
     def minus(self, other: "Report") -> dict[str, Difference]:
-        """This report's scores less the other's. UserError, naming what differs, if they have different identities.
+        """This report's scores minus the other's. UserError, naming what differs, if their identities differ.
 
-        Which weights drew the images is compared only where both know it, so that any program's images can be judged.
-        The two sides' images are taken as drawn independently of each other, so their variances add up.
+        The generator's weights are compared only where both reports name them: images of another program have none.
+        The images of the two reports count as drawn independently, so the variances of the scores add up.
         """
         mine, theirs = self.identity, other.identity
         names = [name for name in mine | theirs if name != "generator" or (name in mine and name in theirs)]
         if differing := [name for name in names if mine.get(name) != theirs.get(name)]:
             facts = "; ".join(f"{name}: {mine.get(name)} and {theirs.get(name)}" for name in differing)
             raise UserError(f"these scores cannot be compared ({facts}); evaluate both with the same settings")
-        return {name: self._less(other, name) for name in self.scores if name in other.scores}
+        return {name: self._minus_one(other, name) for name in self.scores if name in other.scores}
 
     def differences(self, other: "Report") -> Iterator[str]:
-        """`minus` for a person, line by line."""
+        """The result of `minus` for a person, line by line."""
         for name, difference in self.minus(other).items():
             interval = "  ({:+.6g} to {:+.6g})".format(*difference.interval) if difference.interval else ""
             yield f"{name}: {difference.value:+.6g}{interval}"
 
-    def _less(self, other: "Report", name: str) -> Difference:
+    def _minus_one(self, other: "Report", name: str) -> Difference:
         value = self.scores[name] - other.scores[name]
         if name not in self.intervals or name not in other.intervals:
             return Difference(value, None)
@@ -72,7 +72,7 @@ class Report(BaseModel):
 
     @classmethod
     def load(cls, path: str | Path) -> "Report":
-        """Reads what `model_dump_json` wrote. UserError if the file is missing or is something else."""
+        """Reads a report that `model_dump_json` wrote. UserError if the file is missing or is no report."""
         try:
             return cls.model_validate_json(Path(path).read_bytes())
         except (OSError, ValidationError) as error:
@@ -81,7 +81,7 @@ class Report(BaseModel):
             ) from error
 
 
-def judge(
+def evaluate(
     candidate: str | Path | Generate,
     real: str | Path,
     split: str = "train",
@@ -96,13 +96,14 @@ def judge(
     batch: int = 100,
     progress: Callable[[int, int], None] = lambda drawn, count: None,
 ) -> Report:
-    """Judges a generator, or images that another program left in a folder or an .npy file.
+    """Evaluates a generator, or images of another program in a folder or an .npy file.
 
-    candidate: a folder, an .npy file, or generate(first, count) as `Evaluator.score` takes it; `generator` says which
-    weights it draws with. count: images judged (default: all that are given, or 50,000 drawn). resamples: of the
-    bootstrap; 0 leaves the intervals out. progress: is told how many images this process has judged, and `count`. The
-    other settings are the Evaluator's. All features are kept: count x dimensions x 4 bytes. With torch.distributed
-    initialised, every rank calls this and gets the same report.
+    candidate: a folder, an .npy file, or a function as `Evaluator.score` takes it; `generator` names the weights that
+    it draws with. count: images to score (default: all that there are, or 50,000 drawn). resamples: of the bootstrap;
+    0 leaves the intervals out. progress: is called with the images that this process has scored so far, and `count`.
+    The other settings are those of Evaluator. All features are kept: count x dimensions x 4 bytes. With
+    torch.distributed initialised, every rank calls this and gets the same report. Raises UserError for settings that
+    cannot be used.
     """
     if resamples == 1 or resamples < 0:
         raise UserError(f"`resamples` {resamples}: an interval needs at least 2 resamples; 0 leaves intervals out")

@@ -1,4 +1,4 @@
-"""Scores of generated images against real ones, by any number of workers, under names that can be trusted."""
+"""Scores of generated images against real images, computed by any number of workers."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ Batches = Callable[[int, int], Iterator[Tensor]]
 
 @dataclass(frozen=True)
 class Metric:
-    """The names of a metric's values, and how they follow from two measurements (real, fake)."""
+    """The names of a metric's values, and the function that computes them from two measurements (real, fake)."""
 
     names: tuple[str, ...]
     values: Callable[[Measurement, Measurement], tuple[float, ...]]
@@ -41,7 +41,7 @@ METRICS = {
 
 
 def score_names(metric: str, extractor: Extractor) -> tuple[str, ...]:
-    """The names under which a metric's values are written: `fid` and `kid` are kept for the FID network's features."""
+    """The names of a metric's values: without the extractor's name, and with `fid`, for the FID network only."""
     names = METRICS[metric].names
     if extractor.is_fid:
         return tuple("fid" if name == "fd" else name for name in names)
@@ -102,13 +102,13 @@ class Evaluator:
         }
 
     def real(self) -> Measurement:
-        """The measurement of the real images: from memory, from the cache, or computed by all ranks together."""
+        """The measurement of the real images: from memory, from the cache, or computed by all ranks."""
         if self._real is None:
             self._real = self._load() or self._compute()
         return self._real
 
     def _load(self) -> Measurement | None:
-        """The cached measurement as rank 0 sees it: the ranks need not share a file system."""
+        """The measurement in the cache of rank 0, for all ranks: they need not share a file system."""
         device, key = self.extractor.device, self._real_identity()
         found = self._cache.load(key, device) if ranks.rank() == 0 else None
         hit = torch.tensor([found is not None], dtype=torch.float32, device=device)
@@ -131,11 +131,11 @@ class Evaluator:
         return measurement
 
     def score(self, generate: Generate) -> dict[str, float]:
-        """Scores the images of the sample indices 0, ..., count - 1.
+        """Scores the images of the indices 0, ..., count - 1.
 
-        `generate(first, count)` gives the images first, ..., first + count - 1, uint8 [count, 3, H, W], and must depend
-        on nothing else, so that the scores do not depend on how many ranks share the work. RunError on every rank if
-        it fails on one of them.
+        `generate(first, count)` returns the images first, ..., first + count - 1, uint8 [count, 3, H, W]. It must
+        depend on nothing else, so that the scores do not depend on the number of ranks. Raises RunError on every rank
+        if it fails on one of them.
         """
         return self.compare(self.real(), self.draw(generate))
 
@@ -150,7 +150,10 @@ class Evaluator:
 
     @torch.no_grad()
     def measure(self, batches: Batches, count: int) -> Measurement:
-        """Measures `count` images, each rank its share; batches(first, count) yields those images in order."""
+        """Measures `count` images, each rank its share; batches(first, count) yields those images in order.
+
+        Raises RunError on every rank if it fails on one of them.
+        """
         measurement = self._empty(count)
         error: Exception | None = None
         try:
@@ -174,11 +177,11 @@ class Evaluator:
             self._refuse_other_sizes(images)
             features = self.extractor(images)
             measurement.statistics.add(features)
-            room = measurement.features[position : position + len(features)]
-            room.copy_(features[: len(room)])
+            kept = measurement.features[position : position + len(features)]
+            kept.copy_(features[: len(kept)])
             position += len(features)
         if position != end:
-            raise RunError(f"{count} images were asked for, and the last one that came was {position}")
+            raise RunError(f"{count} images were asked for, but only {position} came")
 
     def _refuse_other_sizes(self, images: Tensor) -> None:
         size, expected = f"{images.shape[3]}x{images.shape[2]}", self.identity["size"]
@@ -186,7 +189,10 @@ class Evaluator:
             raise UserError(f"generated images are {size}, real ones {expected}; prepare both at one size")
 
     def compare(self, real: Measurement, fake: Measurement) -> dict[str, float]:
-        """The scores of one measurement against another: computed by rank 0, known to all."""
+        """The scores of one measurement against another: computed by rank 0, returned on all.
+
+        Raises RunError for a score that is not finite.
+        """
         names = [name for metric in self.metrics for name in score_names(metric, self.extractor)]
 
         def values() -> list[float]:
@@ -198,9 +204,10 @@ class Evaluator:
         return scores
 
     def floor(self) -> tuple[int, dict[str, float]]:
-        """How real images score against other real images, and how many on each side: nothing can be much better.
+        """The scores of real images against other real images, and their number on each side.
 
-        Compares the first `count` real images with the next `count`, or two halves where there are not as many.
+        No generator can score much better. Compares the first `count` real images with the next `count`, or two halves
+        where there are fewer. Raises UserError for fewer than 4 real images.
         """
         count = min(self.count, len(self._images) // 2)
         if count < 2:

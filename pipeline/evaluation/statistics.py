@@ -1,4 +1,4 @@
-"""Mean and covariance of features, gathered batch by batch on any number of ranks in O(dimensions^2) memory."""
+"""Mean and covariance of features, accumulated batch by batch on any number of ranks in O(dimensions^2) memory."""
 
 import torch
 from torch import Tensor
@@ -9,11 +9,11 @@ from raygan.pipeline.evaluation import ranks
 class Statistics:
     """Sums over features in float64, shifted by a reference mean so that the covariance loses no digits.
 
-    A covariance from raw sums cancels when the mean is large beside the spread; shifted by any value near the mean it
-    does not (Chan, Golub, LeVeque: Algorithms for Computing the Sample Variance, 1983). The reference is the mean of
-    the first batch, and the common mean once the ranks are added up.
+    A covariance from raw sums loses digits when the mean is large compared with the deviation; sums shifted by a value
+    near the mean do not (Chan, Golub, LeVeque: Algorithms for Computing the Sample Variance, 1983). The reference is
+    the mean of the first batch and, after `reduce`, the mean over all ranks.
 
-    count: how many features were added; reference, sum: float64 [d]; outer: float64 [d, d].
+    count: number of features added; reference, sum: float64 [d]; outer: float64 [d, d].
     """
 
     def __init__(self, dimensions: int, device: str | torch.device = "cpu") -> None:
@@ -35,7 +35,7 @@ class Statistics:
         self.outer.addmm_(shifted.T, shifted)
 
     def reduce(self) -> None:
-        """Adds up the ranks, so that each holds the statistics of all; a rank without samples adds zeros."""
+        """Sums over the ranks: each then has the statistics of all. Every rank calls it, one without features, too."""
         count = self.sum.new_full((1,), self.count)
         total = self.sum + self.count * self.reference
         ranks.add_up(count)

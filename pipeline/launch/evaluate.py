@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from raygan.pipeline.evaluation.extractors.extractor import anywhere
 from raygan.pipeline.evaluation.ranks import OthersFailedError
-from raygan.pipeline.evaluation.report import Report, judge
+from raygan.pipeline.evaluation.report import Report, evaluate
 from raygan.pipeline.models.noise import Purpose
 from raygan.pipeline.training import runs as records
 from raygan.pipeline.training.checkpoint import load_faces
@@ -86,7 +86,7 @@ class EvaluationRequest(BaseModel):
         progress: is told how many images this process has seen, and how many there are. Raises UserError and RunError.
         """
         sampler = load_faces(self.source, device, weights=self.weights) if self.generated else None
-        return judge(
+        return evaluate(
             self.source if sampler is None else lambda first, n: sampler.draw(first, n, Purpose.EVALUATION),
             self.real,
             self.split,

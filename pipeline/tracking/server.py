@@ -20,7 +20,9 @@ def ui(folder: str | Path, port: int = 5000) -> None:
     Raises UserError when no run is tracked there or the port is in use.
     """
     if not (Path(folder) / "mlflow.db").is_file():
-        raise UserError(f"{folder}: no tracked runs here (no mlflow.db); train first, or name the folder with --runs")
+        raise UserError(
+            f"{folder}: no tracked runs here (no mlflow.db); train first, or name another folder with `runs`"
+        )
     port = _free(port)
     print(f"MLflow: http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
     try:
@@ -46,5 +48,5 @@ def _free(port: int) -> int:
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise UserError(f"--port {port}: in use on this machine; choose another, or 0 for any free one") from error
+            raise UserError(f"`port` {port}: in use on this machine; choose another, or 0 for any free one") from error
         return int(probe.getsockname()[1])

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from raygan.pipeline.data.order import Order
-from raygan.pipeline.evaluation.report import judge
+from raygan.pipeline.evaluation.report import evaluate
 from raygan.sharding.hashing import hashes, key_of
 from raygan.sharding.journal import Journal
 from raygan.sharding.options import ShardingOptions
@@ -77,5 +77,5 @@ def report() -> dict[str, Any]:
         drawn = Path(folder) / "drawn.npy"
         np.save(drawn, np.random.default_rng(1).integers(0, 200, (150, 32, 32, 3), np.uint8))
         metrics = ("fid", "kid", "kid_subsets", "pr", "dc")
-        found = judge(drawn, str(real), metrics=metrics, resamples=5, cache=Path(folder) / "cache")
+        found = evaluate(drawn, str(real), metrics=metrics, resamples=5, cache=Path(folder) / "cache")
     return found.model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""What turns images into features, and what it is called: a score is named after its extractor's digest."""
+"""Extractors: frozen networks from images to features, and the names under which their scores are known."""
 
 import hashlib
 from collections.abc import Callable
@@ -19,11 +19,11 @@ from raygan.sharding.storage.locations import absolute
 
 @dataclass(frozen=True)
 class Extractor:
-    """A frozen network from images to features, with what identifies it.
+    """A frozen network from images to features, with its identity.
 
-    name: what its scores are called, as in fd_<name>. digest: SHA-256 of its weights. protocol: how images are resized
-    and normalised for it. dimensions: features per image. is_fid: whether its Fréchet distance may be called FID; true
-    only for the FID Inception network with the published weights.
+    name: part of the names of its scores, as in fd_<name>. digest: SHA-256 of its weights. protocol: how images are
+    resized and normalised for it. dimensions: features per image. is_fid: whether its Fréchet distance may be called
+    FID; true only for the FID Inception network with the published weights.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Extractor:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        """uint8 [n, 3, H, W] to float32 [n, dimensions], whatever autocast or TF32 mode the caller is in."""
+        """uint8 [n, 3, H, W] to float32 [n, dimensions], in float32 whatever the caller's autocast and TF32 modes."""
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"images must be uint8 [n, 3, H, W], these are {images.dtype} {list(images.shape)}")
         if not len(images):
@@ -49,13 +49,13 @@ class Extractor:
 def load_extractor(spec: str, device: str | torch.device = "cpu") -> Extractor:
     """The extractor that `spec` names, on `device`. UserError if there is none, or its file cannot be used.
 
-    randconv: fixed random convolutions, for smoke tests and regressions; needs nothing.
-    inception[:WEIGHTS][?protocol=tf1|pytorch_fid]: the FID network, its weights from a path, else downloaded once.
-    file:PATH[?OPTION=VALUE&...]: a network of your own; the options are the fields of `files.Preparation`.
+    randconv: fixed random convolutions, for smoke tests and regressions; no weights are needed.
+    inception[:WEIGHTS][?protocol=tf1|pytorch_fid]: the FID network, with weights from a path or downloaded once.
+    file:PATH[?OPTION=VALUE&...]: a network from a file; the options are the fields of `files.Preparation`.
     """
     device = torch.device(device)
-    place, _, query = spec.partition("?")
-    kind, _, path = place.partition(":")
+    location, _, query = spec.partition("?")
+    kind, _, path = location.partition(":")
     options = dict(parse_qsl(query, keep_blank_values=True))
     if spec == "randconv":
         return _randconv(device)
@@ -67,9 +67,9 @@ def load_extractor(spec: str, device: str | torch.device = "cpu") -> Extractor:
 
 
 def anywhere(spec: str) -> str:
-    """`spec` with the path in it, if any, made absolute: workers run in another directory."""
-    place, question, query = spec.partition("?")
-    kind, colon, path = place.partition(":")
+    """`spec` with its path, if it has one, made absolute: workers run in another directory."""
+    location, question, query = spec.partition("?")
+    kind, colon, path = location.partition(":")
     return f"{kind}{colon}{absolute(path)}{question}{query}" if path else spec
 
 

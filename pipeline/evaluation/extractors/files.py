@@ -1,6 +1,6 @@
-"""Extractors that a user brings as a file: TorchScript, ONNX, or a state dict of a torchvision architecture.
+"""Extractors from a file: TorchScript, ONNX, or a state dict of a torchvision architecture.
 
-No file is unpickled, so none can run code of its own choosing.
+No file is unpickled, so none can run code of its own.
 """
 
 import warnings
@@ -20,24 +20,24 @@ Triple = tuple[float, float, float]
 
 
 class Preparation(BaseModel):
-    """How uint8 images become the network's input; the defaults are those of torchvision's ImageNet networks."""
+    """How uint8 images become the input of a network; the defaults are those of torchvision's ImageNet networks."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: int = Field(224, ge=1, description="height and width in pixels, bilinear with antialiasing")
     channels: Literal["rgb", "bgr"] = Field("rgb", description="order of the channels")
     mean: Triple = Field((123.675, 116.28, 103.53), description="subtracted from the channels 0 to 255, in their order")
-    deviation: Triple = Field((58.395, 57.12, 57.375), description="what they are divided by then")
+    deviation: Triple = Field((58.395, 57.12, 57.375), description="by which the difference is divided")
     architecture: str | None = Field(None, description="torchvision model that a state dict belongs to")
-    layer: str | None = Field(None, description="whose output to take: a module's or, for ONNX, a tensor's name")
+    layer: str | None = Field(None, description="name of the module, or for ONNX of the tensor, whose output is used")
 
     def protocol(self) -> str:
-        """All of it in one canonical line."""
+        """All settings in one canonical line."""
         return self.model_dump_json(exclude_none=True)
 
 
 class Prepared(nn.Module):
-    """uint8 [n, 3, H, W] to the network's features, averaged over positions if it gives maps: [n, d]."""
+    """A network behind its preparation; feature maps are averaged over their positions."""
 
     mean: Tensor
     deviation: Tensor
@@ -49,6 +49,7 @@ class Prepared(nn.Module):
         self.register_buffer("deviation", torch.tensor(preparation.deviation).view(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
+        """uint8 [n, 3, H, W] to features, [n, d]."""
         size = (self._preparation.size, self._preparation.size)
         x = F.interpolate(images.float(), size=size, mode="bilinear", antialias=True)
         if self._preparation.channels == "bgr":
@@ -58,9 +59,9 @@ class Prepared(nn.Module):
 
 
 def load_file(path: Path, preparation: Preparation) -> tuple[Prepared, int]:
-    """The network in `path`, on the CPU, and how many features it gives.
+    """The network in `path`, on the CPU, and the number of its features.
 
-    UserError for a file, architecture or layer that cannot be used.
+    Raises UserError for a file, architecture or layer that cannot be used.
     """
     if path.suffix.lower() == ".onnx":
         network: Callable[[Tensor], Tensor] = Onnx(path, preparation.layer)
@@ -72,7 +73,7 @@ def load_file(path: Path, preparation: Preparation) -> tuple[Prepared, int]:
     try:
         with torch.no_grad():
             features = prepared(torch.full((2, 3, 64, 64), 128, dtype=torch.uint8))
-    except Exception as error:  # whatever the user's network raises
+    except Exception as error:  # any error of the user's network
         raise UserError(f"{path}: fails on two images of {preparation.size} pixels ({_line(error)})") from error
     if features.ndim != 2 or len(features) != 2:
         raise UserError(f"{path}: gives {list(features.shape)} for two images instead of [2, features]; name a layer")
@@ -82,7 +83,7 @@ def load_file(path: Path, preparation: Preparation) -> tuple[Prepared, int]:
 def _torchscript(path: Path) -> nn.Module:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # torch would rather have torch.export, users have these
+            warnings.simplefilter("ignore", FutureWarning)  # torch recommends torch.export, but users have these files
             network: nn.Module = torch.jit.load(path, map_location="cpu")
     except Exception as error:
         remedy = "for a state dict say which: file:PATH?architecture=resnet50&layer=avgpool"
@@ -94,7 +95,7 @@ def _architecture(path: Path, architecture: str, layer: str | None) -> nn.Module
     from torchvision.models import get_model
     from torchvision.models.feature_extraction import create_feature_extractor
 
-    with torch.random.fork_rng(devices=[]):  # layers draw their first weights, which are then replaced
+    with torch.random.fork_rng(devices=[]):  # new layers draw weights, which are then replaced
         try:
             model = get_model(architecture, weights=None).eval()
         except ValueError as error:
@@ -124,7 +125,7 @@ class _Named(nn.Module):
 
 
 class Onnx(nn.Module):
-    """An ONNX model with one image input, run by onnxruntime; `layer` may be any tensor inside, not only an output."""
+    """An ONNX model with one image input, run by onnxruntime; `layer` may name any of its tensors."""
 
     def __init__(self, path: Path, layer: str | None) -> None:
         super().__init__()
@@ -139,11 +140,12 @@ class Onnx(nn.Module):
                 model.graph.output.append(onnx.ValueInfoProto(name=layer))
             providers = onnxruntime.get_available_providers()
             self._session = onnxruntime.InferenceSession(model.SerializeToString(), providers=providers)
-        except Exception as error:  # onnxruntime's exceptions share no class of their own
+        except Exception as error:  # onnxruntime's exceptions have no common class
             raise UserError(f"{path}: not a model that onnxruntime runs ({_line(error)})") from error
         self._input, self._output = self._session.get_inputs()[0], layer or self._session.get_outputs()[0].name
 
     def forward(self, x: Tensor) -> Tensor:
+        """Prepared images, float32 [n, 3, H, W], to the tensor `layer`, float32."""
         numbers = x.cpu().numpy().astype(np.float16 if self._input.type == "tensor(float16)" else np.float32)
         fixed = self._input.shape[0] if isinstance(self._input.shape[0], int) else len(numbers)
         if len(numbers) % fixed:

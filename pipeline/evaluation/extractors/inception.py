@@ -1,4 +1,4 @@
-"""The network that FID is defined by: Inception V3 of 2015 as torch-fidelity ports it, with either known protocol."""
+"""The network that defines FID: Inception V3 of 2015 as ported by torch-fidelity, with either of two protocols."""
 
 import io
 from collections.abc import Callable
@@ -19,7 +19,10 @@ SIDE = 299  # pixels
 
 
 def tf1(images: Tensor) -> Tensor:
-    """As the original TensorFlow 1 graph and torch-fidelity: bilinear from the corner, (x - 128) / 128."""
+    """Input as in the original TensorFlow 1 graph and torch-fidelity: bilinear from the corner, (x - 128) / 128.
+
+    uint8 [n, 3, H, W] to float32 [n, 3, SIDE, SIDE].
+    """
     from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x as resize
 
     resized: Tensor = resize(images.float(), size=(SIDE, SIDE), align_corners=False)
@@ -27,7 +30,7 @@ def tf1(images: Tensor) -> Tensor:
 
 
 def pytorch_fid(images: Tensor) -> Tensor:
-    """As pytorch-fid: bilinear between half-pixel centres, 2 x / 255 - 1."""
+    """Input as in pytorch-fid: bilinear between half-pixel centres, 2 x / 255 - 1; shapes as in `tf1`."""
     return 2 * F.interpolate(images.float() / 255, size=(SIDE, SIDE), mode="bilinear", align_corners=False) - 1
 
 
@@ -35,16 +38,17 @@ PROTOCOLS: dict[str, Callable[[Tensor], Tensor]] = {"tf1": tf1, "pytorch_fid": p
 
 
 class Inception(nn.Module):
-    """uint8 [n, 3, H, W] to the 2048 pooled features, float32 [n, 2048]."""
+    """The network up to its pooled features. Raises UserError for a file that is not its state dict."""
 
     def __init__(self, weights: Path, protocol: str) -> None:
         super().__init__()
         self._prepare = PROTOCOLS[protocol]
         layers = dict(_network(weights).named_children())
         del layers["fc"]
-        self.trunk = nn.Sequential(*layers.values())  # they were registered in the order they run in
+        self.trunk = nn.Sequential(*layers.values())  # they are registered in the order in which they run
 
     def forward(self, images: Tensor) -> Tensor:
+        """uint8 [n, 3, H, W] to float32 [n, DIMENSIONS]."""
         return self.trunk(self._prepare(images)).flatten(1)
 
 
@@ -53,18 +57,18 @@ def _network(weights: Path) -> nn.Module:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
         raise UserError("extractor inception: torch-fidelity is not installed; pip install 'raygan[fid]'") from error
-    checked = io.BytesIO()  # torch-fidelity unpickles whatever it is given: it gets what proved to be only tensors
+    checked = io.BytesIO()  # torch-fidelity unpickles its file: it gets one that holds only tensors
     try:
         torch.save(torch.load(weights, map_location="cpu", weights_only=True), checked)
         checked.seek(0)
         with torch.random.fork_rng(devices=[]):  # new layers draw weights from the global generator
             return FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=checked)
-    except Exception as error:  # torch raises many kinds for a file that is something else
+    except Exception as error:  # torch raises errors of many classes for other files
         raise UserError(f"{weights}: not the FID Inception network's state dict; give torch-fidelity's file") from error
 
 
 def locate(path: str | None) -> tuple[Path, str]:
-    """The weights file, downloaded to the user's cache if no path is given, and its SHA-256."""
+    """The weights file (without `path` downloaded to the user's cache) and its SHA-256. Raises UserError."""
     if path is None:
         return fetch(URL, DIGEST, cache_folder() / "weights"), DIGEST
     return Path(path), digest_of(Path(path))

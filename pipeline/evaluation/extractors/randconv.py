@@ -1,7 +1,7 @@
-"""An extractor of fixed random convolutions: needs no weights, no network and no licence, and sees only so much.
+"""An extractor of fixed random convolutions: it needs no weights, no download and no licence.
 
-Random filters respond to colour, contrast, edges and their coarse arrangement, never to meaning; docs/evaluation.md
-holds the table of what they see. For smoke tests and regressions, not for publication.
+Random filters respond to colour, contrast, edges and their coarse arrangement, not to content; docs/evaluation.md has a
+table of the changes that they detect. For smoke tests and regressions, not for publication.
 """
 
 import hashlib
@@ -17,14 +17,14 @@ SEED = 0x72616E64  # "rand"
 WIDTHS = (32, 64, 64, 32)
 SIZE = 64  # pixels; other sizes are resized to it
 DIMENSIONS = sum(WIDTHS) + 4 * WIDTHS[-1]
-DIGEST = "7994323992bf44eaffbb9d8cb3ebd6c39441aa8ac9cc037692f40bbf3117e155"  # of the filters below, for ever
+DIGEST = "7994323992bf44eaffbb9d8cb3ebd6c39441aa8ac9cc037692f40bbf3117e155"  # of the filters below; they never change
 
 
 def _filters(layer: int, outputs: int, inputs: int) -> Tensor:
     """Uniform filters, float32 [outputs, inputs, 3, 3], of variance 2 / fan-in; the same bits on every machine.
 
-    They are whole numbers until the last, correctly rounded operations. Half the first layer's filters have a mean of
-    exactly zero there, so that they see edges and not brightness.
+    They are whole numbers up to the last operations, which are correctly rounded. Half of the first layer's filters
+    have a mean of exactly zero, so that they respond to edges and not to brightness.
     """
     fan = inputs * 9
     words = hashes(key_of(SEED, layer), 0, outputs * fan) >> np.uint64(40)
@@ -37,7 +37,7 @@ def _filters(layer: int, outputs: int, inputs: int) -> Tensor:
 
 
 class RandomConvolutions(nn.Module):
-    """uint8 [n, 3, H, W] to float32 [n, DIMENSIONS]: filters' mean |response|, and the last layer on a 2x2 grid."""
+    """Features: the mean absolute response of every filter, and the last layer averaged on a 2x2 grid."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,6 +53,7 @@ class RandomConvolutions(nn.Module):
         return digest.hexdigest()
 
     def forward(self, images: Tensor) -> Tensor:
+        """uint8 [n, 3, H, W] to float32 [n, DIMENSIONS]."""
         x = images.float()
         if x.shape[-2:] != (SIZE, SIZE):
             x = F.interpolate(x, size=(SIZE, SIZE), mode="bilinear", antialias=True)

@@ -1,4 +1,4 @@
-"""Weights that are downloaded once, checked, and kept."""
+"""Weights that are downloaded once, verified, and kept."""
 
 import hashlib
 import logging
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal. UserError if it cannot be read."""
+    """SHA-256 of a file, hexadecimal. Raises UserError if it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -22,9 +22,9 @@ def digest_of(path: Path) -> str:
 
 
 def fetch(url: str, digest: str, folder: Path) -> Path:
-    """The file of that SHA-256: from `folder`, else downloaded there, whole or not at all, by one process at a time.
+    """The file with the SHA-256 `digest`: in `folder`, or downloaded there, whole or not at all, by one process.
 
-    UserError if it can neither be found nor downloaded, or if what comes has another digest.
+    Raises UserError if the download fails or has another digest.
     """
     path = folder / url.rsplit("/", 1)[-1]
     folder.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ def test_a_shard_that_was_replaced_is_found_though_its_length_and_its_dates_are_
     dates = one.stat()
     shutil.copy(other, one)
     os.utime(one, ns=(dates.st_atime_ns, dates.st_mtime_ns))
-    with pytest.raises(RunError, match=f"{one}: it is not the shard that the run began with"):
+    with pytest.raises(RunError, match=f"{one}: it is not the shard that the run was started with"):
         check_unchanged(folder, entries, since)
 
 
@@ -37,11 +37,10 @@ def test_a_shard_that_was_touched_and_is_the_same_passes_and_one_that_is_gone_do
         check_unchanged(folder, entries, since=0.0)
 
 
-@pytest.mark.parametrize(("knob", "value"), [("seed", 1), ("loss", "mmd"), ("latent_distribution", "uniform")])
-def test_a_program_that_resumes_a_run_cannot_change_what_it_is(tmp_path: Path, knob: str, value: object) -> None:
+@pytest.mark.parametrize(("setting", "value"), [("seed", 1), ("loss", "mmd"), ("latent_distribution", "uniform")])
+def test_a_program_that_resumes_a_run_cannot_change_what_it_is(tmp_path: Path, setting: str, value: object) -> None:
     folder = write_dataset(tmp_path / "faces", [32], size=32)
     launch = Launch(name="a", shards=str(folder), runs=tmp_path)
     Run(config=smoke(), launch=launch, data=Manifest.load(folder).digest, tracking="t", run_id="r").save()
-    flag = f"--{knob.replace('_', '-')}"
-    with pytest.raises(UserError, match=f"{flag} {value}: the run was started with .*, which a resumed run keeps"):
-        train(smoke().model_copy(update={knob: value}), launch, resume=True)
+    with pytest.raises(UserError, match=f"`{setting}` {value}: the run was started with .*, which a resumed run keeps"):
+        train(smoke().model_copy(update={setting: value}), launch, resume=True)

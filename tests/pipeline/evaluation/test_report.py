@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from raygan.pipeline.evaluation.report import Report, judge
+from raygan.pipeline.evaluation.report import Report, evaluate
 from raygan.sharding.errors import UserError
 from tests.pipeline.evaluation.pictures import pictures, save_folder
 from tests.pipeline.small_datasets import write_dataset
@@ -19,7 +19,7 @@ def real(tmp_path: Path) -> Path:
 
 
 def found(candidate: object, real: Path, **settings: object) -> Report:
-    return judge(candidate, real, cache=real.parent / "cache", resamples=10, **settings)  # type: ignore[arg-type]
+    return evaluate(candidate, real, cache=real.parent / "cache", resamples=10, **settings)  # type: ignore[arg-type]
 
 
 def test_a_folder_an_array_and_a_generator_of_the_same_images_score_the_same(tmp_path: Path, real: Path) -> None:
@@ -46,11 +46,11 @@ def test_real_images_may_be_a_folder(tmp_path: Path, real: Path) -> None:
 def test_real_images_may_be_a_data_set(tmp_path: Path) -> None:
     shards = write_dataset(tmp_path / "shards", [30, 25], size=32)
     np.save(tmp_path / "fake.npy", pictures(20, 1))
-    report = judge(tmp_path / "fake.npy", shards, "train", cache=tmp_path / "cache", resamples=3)
+    report = evaluate(tmp_path / "fake.npy", shards, "train", cache=tmp_path / "cache", resamples=3)
     assert (report.identity["size"], report.identity["split"], report.floor_count) == ("32x32", "train", 20)
     assert report.floor["kid_randconv"] < report.scores["kid_randconv"]
     with pytest.raises(UserError, match="the split valid is empty"):
-        judge(tmp_path / "fake.npy", shards, "valid", cache=tmp_path / "cache")
+        evaluate(tmp_path / "fake.npy", shards, "valid", cache=tmp_path / "cache")
 
 
 def test_the_floor_lies_below_a_score_and_its_interval_around_it(tmp_path: Path, real: Path) -> None:
@@ -104,9 +104,9 @@ def test_a_difference_has_an_interval_that_holds_zero_for_equals_and_not_for_wor
 
 def test_resamples_may_be_none_but_not_one(tmp_path: Path, real: Path) -> None:
     np.save(tmp_path / "fake.npy", pictures(40, 1))
-    assert judge(tmp_path / "fake.npy", real, cache=tmp_path / "cache", resamples=0).intervals == {}
-    with pytest.raises(UserError, match="--resamples 1: an interval needs at least 2"):
-        judge(tmp_path / "fake.npy", real, cache=tmp_path / "cache", resamples=1)
+    assert evaluate(tmp_path / "fake.npy", real, cache=tmp_path / "cache", resamples=0).intervals == {}
+    with pytest.raises(UserError, match="`resamples` 1: an interval needs at least 2"):
+        evaluate(tmp_path / "fake.npy", real, cache=tmp_path / "cache", resamples=1)
 
 
 def test_different_identities_are_not_compared(tmp_path: Path, real: Path) -> None:
