@@ -33,7 +33,7 @@ class Measurement:
 
 
 def default_location() -> str:
-    """The variable RAYGAN_CACHE (a folder, or an fsspec URL such as s3://bucket/raygan), else the user's cache folder."""
+    """The variable RAYGAN_CACHE (a folder or an fsspec URL, as s3://bucket/raygan), else the user's cache folder."""
     return os.environ.get("RAYGAN_CACHE") or str(cache_folder())
 
 

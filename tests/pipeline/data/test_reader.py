@@ -132,7 +132,7 @@ def test_a_split_kept_on_the_device_gives_the_same_batches(dataset: Path) -> Non
 
 def test_a_split_that_does_not_fit_on_the_device_is_refused(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("raygan.pipeline.data.device_cache._free", lambda device: 1000)
-    with pytest.raises(UserError, match="cache=none"):
+    with pytest.raises(UserError, match="use `cache` none"):
         Reader(str(dataset), cache="device", **WHOLE)
 
 
