@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from raygan.jobs.cluster import token
 from raygan.jobs.ui.progress import console
@@ -86,11 +87,17 @@ def _start(cpus: int) -> None:
         ) from e
 
 
-def _initialise(**options: object) -> None:
+def dashboard() -> str | None:
+    """The URL of the dashboard of the cluster that this process is connected to; None if it has none."""
+    url = _initialise(ignore_reinit_error=True).dashboard_url  # the public way to ask: Ray only describes itself
+    return f"http://{url}" if url else None
+
+
+def _initialise(**options: object) -> Any:
     """The one call of ray.init in raygan's commands. Ray's own log lines stay in its files."""
     import ray
 
-    ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+    return ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
 
 
 def _knock(address: str) -> None:

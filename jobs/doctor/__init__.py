@@ -1,5 +1,5 @@
-"""`raygan doctor`: is a cluster fit for what it shall do, before it is paid for?
+"""`raygan doctor`: is a cluster fit for what it is meant to do, before it is paid for?
 
-`node.py` is what each node finds out about itself, in one Ray task; `checks.py` holds one short function per check,
-which judges what was found; `collective.py` lets the nodes reduce a tensor together; `examine.py` brings them together.
+`probes.py` is what each node finds out about itself, in one Ray task; `checks.py` has one short function per check of
+what was found; `collective.py` lets the nodes reduce a tensor together; `examine.py` runs it all; `report.py` prints.
 """

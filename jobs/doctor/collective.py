@@ -7,14 +7,14 @@ from datetime import timedelta
 
 MEGABYTES = 16  # a DCGAN's gradients
 ROUNDS = 5
-PATIENCE = 60.0  # seconds for the ranks to meet
+PATIENCE = 60.0  # seconds for the ranks to form a group
 
 
 class Rank:
     """One process of the group, on its node."""
 
     def address(self) -> str:
-        """Where this rank can be met."""
+        """The address at which this rank lets the others join the group."""
         import ray
 
         with socket.socket() as probe:
@@ -22,7 +22,7 @@ class Rank:
             return f"tcp://{ray.util.get_node_ip_address()}:{probe.getsockname()[1]}"
 
     def reduce(self, rank: int, ranks: int, address: str, gpu: bool) -> float:
-        """Seconds of the quickest of ROUNDS all-reduces of MEGABYTES. Raises RuntimeError."""
+        """Seconds that the fastest of ROUNDS all-reduces of MEGABYTES took. Raises RuntimeError."""
         import torch
         import torch.distributed as dist
 
@@ -40,7 +40,7 @@ class Rank:
 
 
 def bandwidth(nodes: Sequence[str], gpu: bool) -> float:
-    """Bytes per second that each rank sends, with a rank on each of these nodes (ids). Raises what goes wrong."""
+    """Bytes per second that each rank sends, with one rank on each of these nodes (ids). Any exception may come."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 

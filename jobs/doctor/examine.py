@@ -1,58 +1,64 @@
 """All checks of a cluster, from this process, which is connected to it or runs as a job on it."""
 
-import logging
 import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from raygan.jobs.cluster.connect import cluster
-from raygan.jobs.doctor import node
+from raygan.jobs.cluster.connect import cluster, dashboard
+from raygan.jobs.doctor import probes
 from raygan.jobs.doctor.checks import CHECKS
-from raygan.jobs.doctor.finding import Asked, Cluster, Finding, Node
+from raygan.jobs.doctor.results import CheckResult, Node, ProbedCluster, Requirements
+from raygan.jobs.ui.waiting import waiting
 from raygan.sharding.storage.folder import Folder
 
 PATIENCE = 60.0  # seconds for a node to run a small task
 
 
-def examine(asked: Asked) -> Iterator[Finding]:
-    """Connects to the cluster at RAY_ADDRESS, or starts one here, and yields what each check found."""
+def examine(required: Requirements) -> Iterator[CheckResult]:
+    """Connects to the cluster at RAY_ADDRESS, or starts one here, and yields the result of each check.
+
+    Raises UserError and RunError if there is no cluster to check.
+    """
     with cluster():
-        seen = _look_around(asked)
+        probed = _probe(required)
         for check in CHECKS:
-            yield check(seen)
+            yield check(probed)
 
 
-def _look_around(asked: Asked) -> Cluster:
+def _probe(required: Requirements) -> ProbedCluster:
+    """Runs the probes on all nodes at once."""
     import ray
 
-    alive = [found for found in ray.nodes() if found["Alive"]]
-    with _scratch(asked) as (scratch, unwritten):
-        places = [node.NodeContext(n, found["Resources"].get("GPU", 0), scratch) for n, found in enumerate(alive)]
-        looks = [_on(found["NodeID"], node.look, asked, place) for found, place in zip(alive, places, strict=True)]
-        ray.wait(looks, num_returns=len(looks), timeout=PATIENCE)
-        outcomes = list(zip(alive, map(_outcome, looks), strict=True))
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    with _scratch(required) as (scratch, unwritten):
+        contexts = [probes.NodeContext(n, node["Resources"].get("GPU", 0), scratch) for n, node in enumerate(alive)]
+        tasks = [
+            _on(node["NodeID"], probes.probe, required, context) for node, context in zip(alive, contexts, strict=True)
+        ]
+        with waiting(f"{len(tasks)} node(s) to answer"):
+            ray.wait(tasks, num_returns=len(tasks), timeout=PATIENCE)
+        outcomes = list(zip(alive, map(_outcome, tasks), strict=True))
         written = tuple(scratch.list()[0]) if scratch is not None else ()
-    known = [
-        Node(_name(found), found["NodeID"], found["Resources"], found["Labels"], seen, _ahead(found["NodeID"]))
-        for found, seen in outcomes
-        if seen is not None
+    nodes = [
+        Node(_name(node), node["NodeID"], node["Resources"], node["Labels"], probed, _clock_offset(node["NodeID"]))
+        for node, probed in outcomes
+        if probed is not None
     ]
-    silent = [_name(found) for found, seen in outcomes if seen is None]
-    dashboard = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR).dashboard_url
-    return Cluster(asked, known, silent, f"http://{dashboard}" if dashboard else None, written, unwritten)
+    unresponsive = [_name(node) for node, probed in outcomes if probed is None]
+    return ProbedCluster(required, nodes, unresponsive, dashboard(), written, unwritten)
 
 
 @contextmanager
-def _scratch(asked: Asked) -> Iterator[tuple[Folder | None, str]]:
-    """A folder beside the runs with a file in it, while the nodes look; or None, and why there is none."""
-    if asked.runs is None:
+def _scratch(required: Requirements) -> Iterator[tuple[Folder | None, str]]:
+    """A folder beside the runs with a file in it, while the nodes are probed; or None, and why there is none."""
+    if required.runs is None:
         yield None, ""
         return
-    scratch = Folder(asked.runs) / f".doctor-{secrets.token_hex(4)}"
+    scratch = Folder(required.runs) / f".doctor-{secrets.token_hex(4)}"
     try:
-        scratch.write(node.WRITTEN, b"")
+        scratch.write(probes.WRITTEN, b"")
     except OSError as e:
         yield None, str(e)
         return
@@ -71,25 +77,26 @@ def _on(id: str, function: Any, *arguments: object) -> Any:
     return ray.remote(function).options(num_cpus=0, scheduling_strategy=there).remote(*arguments)
 
 
-def _outcome(look: Any) -> dict[str, Any] | None:
+def _outcome(task: Any) -> dict[str, Any] | None:
+    """What a node's probes gave; None if the node did not answer in time."""
     import ray
 
     try:
-        return ray.get(look, timeout=0)
+        return ray.get(task, timeout=0)
     except ray.exceptions.RayError:
         return None
 
 
-def _ahead(id: str) -> float:
-    """Seconds that a node's clock is ahead of ours. The node is warm by now, so that a call is short."""
+def _clock_offset(id: str) -> float:
+    """Seconds that a node's clock is ahead of ours. The node has a worker process by now, so that a call is short."""
     import ray
 
     before = time.time()
-    there = ray.get(_on(id, node.clock), timeout=PATIENCE)
+    there = ray.get(_on(id, probes.clock), timeout=PATIENCE)
     after = time.time()
     return there - min(max(there, before), after)
 
 
-def _name(found: dict[str, Any]) -> str:
-    head = "head, " if "node:__internal_head__" in found["Resources"] else ""
-    return f"{found['NodeManagerAddress']} ({head}{found['NodeID'][:6]})"
+def _name(node: dict[str, Any]) -> str:
+    head = "head, " if "node:__internal_head__" in node["Resources"] else ""
+    return f"{node['NodeManagerAddress']} ({head}{node['NodeID'][:6]})"
