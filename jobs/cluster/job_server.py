@@ -1,6 +1,6 @@
-"""The job server of a cluster, which is part of Ray's dashboard: the only way in that a client needs.
+"""The job server of a cluster, which is part of Ray's dashboard: all that a client has to reach.
 
-A job of raygan has a name. Sent again to be resumed, it gets a new submission id: NAME, then NAME.2, NAME.3 ...
+A job of raygan has a name. Each time it is resumed it gets a new submission id: NAME, then NAME.2, NAME.3 ...
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ ADDRESS = "http://127.0.0.1:8265"  # where `kubectl port-forward`, `ray attach` 
 Status = Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
 
 
-class How(NamedTuple):
-    """How a command is run."""
+class JobOptions(NamedTuple):
+    """How the cluster runs a command."""
 
-    installed: bool = False  # by the nodes' own code, so that none travels
-    cpus: float = 0.0  # that the command itself is given, apart from its workers
-    gpus: float = 0.0
+    installed: bool = False  # with the nodes' own raygan, so that no code is sent
+    cpus: float = 0.0  # CPU cores for the command itself, apart from its workers
+    gpus: float = 0.0  # GPUs for the command itself
 
 
 class Job(NamedTuple):
@@ -35,23 +35,24 @@ class Job(NamedTuple):
     name: str
     attempt: int
     status: Status
-    message: str  # Ray's words on the status
+    message: str  # Ray's explanation of the status
     command: str  # as typed after `raygan submit --`
     user: str
     commit: str
-    run: str  # the run that it trains, or its search; empty for other commands
-    how: How
+    run: str  # name of the run or search; empty for other commands
+    options: JobOptions
     started: datetime | None
     ended: datetime | None
     exit_code: int | None
 
     @property
-    def over(self) -> bool:
+    def done(self) -> bool:
+        """Whether it has ended, in whichever way."""
         return self.status not in ("PENDING", "RUNNING")
 
 
 class JobServer:
-    """A connection. Every method raises UserError if the server cannot be reached or does not let us in."""
+    """A connection. Every method raises UserError if the server cannot be reached or refuses the token."""
 
     def __init__(self, address: str | None = None) -> None:
         """`address`: of the dashboard (http://HOST:8265) or of the head (HOST:6379); else RAY_ADDRESS, else ADDRESS."""
@@ -68,13 +69,13 @@ class JobServer:
             self._client = JobSubmissionClient(self.address)
 
     def jobs(self) -> list[Job]:
-        """All jobs that were sent to this cluster, by raygan or otherwise, oldest first."""
+        """All jobs of this cluster, sent by raygan or otherwise, oldest first."""
         with self._answering():
             found = [_job(details) for details in self._client.list_jobs() if details.submission_id]
         return sorted(found, key=lambda job: job.started or datetime.max.replace(tzinfo=UTC))
 
     def get(self, id: str) -> Job:
-        """One submission."""
+        """The submission of this id."""
         with self._answering():
             return _job(self._client.get_job_info(id))
 
@@ -91,24 +92,27 @@ class JobServer:
             raise UserError(f"{name}: no such job at {self.address} (jobs there: {known})")
         return max(found, key=lambda job: job.attempt)
 
-    def send(self, id: str, entrypoint: str, runtime_env: dict[str, Any], metadata: dict[str, str], how: How) -> None:
-        """Raises RunError if there is a job of this id already."""
+    def send(
+        self, id: str, entrypoint: str, runtime_env: dict[str, Any], metadata: dict[str, str], options: JobOptions
+    ) -> None:
+        """Submits a job. Raises RunError if there is one of this id already."""
         with self._answering():
             self._client.submit_job(
                 submission_id=id,
                 entrypoint=entrypoint,
                 runtime_env=runtime_env,
                 metadata=metadata,
-                entrypoint_num_cpus=how.cpus or None,
-                entrypoint_num_gpus=how.gpus or None,
+                entrypoint_num_cpus=options.cpus or None,
+                entrypoint_num_gpus=options.gpus or None,
             )
 
     def stop(self, job: Job) -> None:
-        """Asks a job to end; it may take its time."""
+        """Asks a job to end and returns at once."""
         with self._answering():
             self._client.stop_job(job.id)
 
     def log(self, job: Job) -> str:
+        """What the job has printed so far."""
         with self._answering():
             return str(self._client.get_job_logs(job.id))
 
@@ -135,18 +139,20 @@ class JobServer:
 
 
 def _job(details: Any) -> Job:
-    said = details.metadata or {}
+    metadata = details.metadata or {}
     return Job(
         id=details.submission_id,
-        name=said.get("name", details.submission_id),
-        attempt=int(said.get("attempt", 1)),
+        name=metadata.get("name", details.submission_id),
+        attempt=int(metadata.get("attempt", 1)),
         status=details.status.value,
         message=details.message or "",
-        command=said.get("command", details.entrypoint),
-        user=said.get("user", ""),
-        commit=said.get("commit", ""),
-        run=said.get("run", ""),
-        how=How(said.get("code") == "installed", float(said.get("cpus", 0)), float(said.get("gpus", 0))),
+        command=metadata.get("command", details.entrypoint),
+        user=metadata.get("user", ""),
+        commit=metadata.get("commit", ""),
+        run=metadata.get("run", ""),
+        options=JobOptions(
+            metadata.get("code") == "installed", float(metadata.get("cpus", 0)), float(metadata.get("gpus", 0))
+        ),
         started=_time(details.start_time),
         ended=_time(details.end_time),
         exit_code=details.driver_exit_code,
@@ -158,6 +164,6 @@ def _time(milliseconds: int | None) -> datetime | None:
 
 
 def _last_line(text: str) -> str:
-    """Ray answers with a traceback, whose last line says what it is about."""
+    """The last line of an answer, which is a traceback whose last line names the error."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "it gave no reason"

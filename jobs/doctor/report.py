@@ -7,7 +7,7 @@ from cyclopts import App
 from rich.markup import escape
 
 from raygan.jobs.cluster import follow as following
-from raygan.jobs.cluster import send as submit
+from raygan.jobs.cluster import send as sending
 from raygan.jobs.cluster.job_server import JobServer
 from raygan.jobs.doctor.examine import examine
 from raygan.jobs.doctor.results import CheckResult, Requirements
@@ -38,7 +38,7 @@ def remote(app: App, address: str, required: Requirements, as_json: bool) -> Non
         if value := getattr(required, flag):
             words += [f"--{flag}", value]
     words += ["--gpu"] * required.gpu + ["--json"] * as_json
-    id = submit.send(app, server, f"doctor-{datetime.now():%Y%m%d-%H%M%S}", words)
+    id = sending.send(app, server, f"doctor-{datetime.now():%Y%m%d-%H%M%S}", words)
     if not as_json:
         following.follow(server, id)
     job = following.wait(server, id)

@@ -38,9 +38,9 @@ def test_a_job_is_followed_to_its_end_and_a_second_of_its_name_is_refused(cloud:
     assert "64 train, 8 valid, 8 test images; 9 shards written" in " ".join(sharded.split())
     assert "job faces succeeded" in sharded
     refused = cloud.run("submit", "--name", "faces", "--", "shard", "/a", "/b", ends=2)
-    assert "there was such a job (SUCCEEDED); continue it with: raygan jobs resume faces" in refused
+    assert "a job of that name has ended (SUCCEEDED); continue it with: raygan jobs resume faces" in refused
     resumed = cloud.run("jobs", "resume", "faces")
-    assert "were there already" in resumed
+    assert "0 shards written, 9 reused" in " ".join(resumed.split())
     assert "job faces.2 succeeded" in resumed
 
 
@@ -55,7 +55,7 @@ def test_a_run_outlives_a_node_is_stopped_with_a_checkpoint_resumed_and_scored(c
     client.send_signal(signal.SIGINT)
     said = client.communicate(timeout=60)[0]
     assert client.returncode == 130, said
-    assert "detached, and job first goes on" in said
+    assert "detached; job first keeps running" in said
 
     kill(cloud.cluster.running("RayTrainWorker")[0])
     lost_at = positions(run)[-1]

@@ -12,7 +12,7 @@ from raygan.sharding.errors import UserError
 jobs = App(name="jobs", help="What was sent to a cluster with `raygan submit`.")
 app.command(jobs)
 
-Name = Annotated[str, Parameter(help="Of the job, as `raygan jobs list` shows it.")]
+Name = Annotated[str, Parameter(help="Name of the job, as `raygan jobs list` shows it.")]
 
 
 @jobs.command(name="list")
@@ -31,12 +31,12 @@ def list_jobs(*, address: Address = None) -> None:
 
 @jobs.command
 def status(name: Name, *, address: Address = None) -> None:
-    """Say how a job is, and where it came from. With several of a name, the last."""
+    """Print the status of a job, its command and who sent it. Of several jobs of one name, the last."""
     from raygan.jobs.cluster.job_server import JobServer
 
     job = JobServer(address).newest(name)
-    for label, value in (job._asdict() | job.how._asdict()).items():
-        if value not in ("", None, job.how):
+    for label, value in (job._asdict() | job.options._asdict()).items():
+        if value not in ("", None, job.options):
             print(f"{label:10}{value}")
 
 
@@ -45,7 +45,8 @@ def logs(
     name: Name,
     *,
     follow: Annotated[
-        bool, Parameter(name=["--follow", "-f"], help="Until the job ends, then exit as it did.", negative="")
+        bool,
+        Parameter(name=["--follow", "-f"], help="Print until the job ends, then exit with its status.", negative=""),
     ] = False,
     address: Address = None,
 ) -> None:
@@ -62,35 +63,35 @@ def logs(
 
 @jobs.command
 def stop(name: Name, *, address: Address = None) -> None:
-    """End a job: a run saves a checkpoint first, for which it has five minutes. Returns when it has ended."""
+    """Stop a job and wait until it has ended. A run saves a checkpoint first, for which it has five minutes."""
     from raygan.jobs.cluster import follow as following
     from raygan.jobs.cluster.job_server import JobServer
 
     server = JobServer(address)
     job = server.newest(name)
-    if job.over:
-        raise UserError(f"{name}: that job is over ({job.status})")
+    if job.done:
+        raise UserError(f"{name}: that job has ended ({job.status})")
     server.stop(job)
-    console.print(f"job {job.id} was told to stop; a run saves its checkpoint first")
+    console.print(f"job {job.id} is stopping; a run saves a checkpoint first")
     job = following.wait(server, job.id)
     say(f"job {job.id}: {job.status}", f"raygan jobs resume {job.name}{server.flag}")
 
 
 @jobs.command(name="resume")
-def go_on(
+def resume_job(
     name: Name,
     *,
     address: Address = None,
     follow: Annotated[bool, Parameter(help="Print the job's log until it ends or Ctrl-C.")] = True,
 ) -> None:
-    """Send a job that is over once more: a run goes on from its newest checkpoint, a conversion from its last shard."""
+    """Continue a job that has ended: a run from its newest checkpoint, a conversion from its last shard."""
     from raygan.jobs.cluster import follow as following
-    from raygan.jobs.cluster import send as submit
+    from raygan.jobs.cluster import send as sending
     from raygan.jobs.cluster.job_server import JobServer
 
     server = JobServer(address)
     job = server.newest(name)
-    id = submit.send(app, server, job.name, shlex.split(job.command), job.how, resume=True)
+    id = sending.send(app, server, job.name, shlex.split(job.command), job.options, resume=True)
     say(f"job {id} was sent to {server.address}", f"raygan jobs logs -f {id}{server.flag}")
     if follow:
         following.follow(server, id)

@@ -22,7 +22,7 @@ def synthesize(out: Path, *, count: int = 2000, seed: int = 0) -> None:
     count
         Faces to draw.
     seed
-        Of the faces; the same seed draws the same ones.
+        Seed of the faces; the same seed draws the same ones.
     """
     from raygan.sharding.synthetic import synthesize as draw
 

@@ -26,7 +26,7 @@ def shard(
     Parameters
     ----------
     source
-        CelebA as you have it; what it is, is found out and said.
+        CelebA in any of its published forms, or a folder of images; which it is, is detected and printed.
     out
         Folder for the shards and their manifest.
     """
@@ -39,16 +39,16 @@ def shard(
 
 
 def convert_with_progress(source: str, out: str, options: ShardingOptions) -> Conversion:
-    """Converts on the cluster at RAY_ADDRESS, or here, and shows how far it is."""
-    # Here, convert() starts Ray itself, and only if there is something left to do.
+    """Converts on the cluster at RAY_ADDRESS, or on this machine, and shows progress. Raises UserError and RunError."""
+    # Without RAY_ADDRESS, convert() starts Ray itself, and only if there is something left to do.
     with cluster() if "RAY_ADDRESS" in os.environ else nullcontext(), progress("sharding") as advance:
         return convert(source, out, options, advance)
 
 
 def describe(done: Conversion, out: str) -> str:
-    """What lies in `out` now, in one line."""
+    """What is in `out` now, in one line."""
     manifest = done.manifest
     counts = ", ".join(f"{manifest.samples(split):,} {split}" for split in ("train", "valid", "test"))
-    shards = f"{done.written} shards written" + (f", {done.reused} were there already" if done.reused else "")
+    shards = f"{done.written} shards written" + (f", {done.reused} reused" if done.reused else "")
     rejects = f", {len(done.rejects)} images rejected (rejects.jsonl)" if done.rejects else ""
     return f"{done.kind} -> {out}: {counts} images; {shards}{rejects}; {done.seconds:.1f} s"

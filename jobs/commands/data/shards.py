@@ -20,11 +20,11 @@ def show(folder: str, sheet: Path = Path("shards.png"), *, split: Split | None =
     Parameters
     ----------
     folder
-        Of the data set.
+        Folder of the data set.
     sheet
         PNG to write.
     split
-        To draw from. [default: the first that has images]
+        Split to draw from. [default: the first that has images]
     """
     from raygan.sharding.format.manifest import Manifest
     from raygan.sharding.show import contact_sheet, describe
@@ -44,7 +44,7 @@ def verify(
     Parameters
     ----------
     folder
-        Of the data set.
+        Folder of the data set.
     """
     from raygan.sharding.verify import verify as check
 
@@ -54,7 +54,7 @@ def verify(
         console.print(f"raygan: {problem}", style="red", markup=False, soft_wrap=True)
     if found.problems:
         raise RunError(f"{folder}: {len(found.problems)} problem(s) in {found.shards} shards")
-    say(f"{folder}: {found.samples:,} images in {found.shards} shards are sound")
+    say(f"{folder}: {found.samples:,} images in {found.shards} shards are intact")
 
 
 @shards.command
@@ -69,7 +69,7 @@ def index(
     Parameters
     ----------
     folder
-        Of the tars.
+        Folder of the tars.
     """
     from raygan.sharding.index import index as make
 

@@ -36,12 +36,12 @@ def draw(
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no GPU on this machine; leave it out")
     wanted = _wanted(attributes, read_header(checkpoint).config.attributes)
-    faces = load_faces(checkpoint, torch.device(device), seed, weights)
-    faces.wanted = wanted
+    sampler = load_faces(checkpoint, torch.device(device), seed, weights)
+    sampler.wanted = wanted
 
     def batches() -> Iterator[torch.Tensor]:
         for first in range(0, count, BATCH):
-            images = faces.draw(first, min(BATCH, count - first))
+            images = sampler.draw(first, min(BATCH, count - first))
             yield images
             advance(first + len(images))
 
@@ -57,7 +57,7 @@ def draw(
         else:
             _write_files(out, batches())
     except OSError as e:
-        raise UserError(f"{out}: cannot be written ({e.strerror}); choose another place") from e
+        raise UserError(f"{out}: cannot be written ({e.strerror}); choose another path") from e
 
 
 def _wanted(names: tuple[str, ...], known: tuple[str, ...]) -> dict[int, bool]:

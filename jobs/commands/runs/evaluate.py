@@ -22,7 +22,7 @@ def evaluate(
     source: str,
     *,
     real: Annotated[str | None, Parameter(help="Data set, folder or .npy. [default: the run's own data set]")] = None,
-    split: Annotated[Split, Parameter(help="Of a data set.")] = "train",
+    split: Annotated[Split, Parameter(help="Which part of a data set.")] = "train",
     metric: Annotated[
         str, Parameter(help="Comma-separated: fid, kid, pr ... as docs/evaluation.md lists them.")
     ] = "fid,kid",
@@ -30,7 +30,7 @@ def evaluate(
         str, Parameter(help="randconv (a smoke signal), inception or inception:WEIGHTS (FID's), file:PATH.")
     ] = "randconv",
     count: Annotated[int | None, Parameter(help="Images scored. [default: 5000 drawn, or all given]")] = None,
-    resamples: Annotated[int, Parameter(help="Of the bootstrap behind the intervals; 0: no intervals.")] = 50,
+    resamples: Annotated[int, Parameter(help="Resamples of the bootstrap for the intervals; 0: no intervals.")] = 50,
     against: Annotated[Path | None, Parameter(help="Report of another evaluation; prints the differences.")] = None,
     workers: Annotated[
         int | None,
@@ -43,7 +43,7 @@ def evaluate(
     checkpoint: Which = "best",
     weights: Drawing = "average",
     device: Device = "cpu",
-    json: Annotated[Path | None, Parameter(help="File for the report.")] = None,
+    json: Annotated[Path | None, Parameter(help="JSON file to write the report to.")] = None,
 ) -> None:
     """Score a generator, or images that any program made, against real images.
 

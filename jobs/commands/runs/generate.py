@@ -16,9 +16,10 @@ def generate(
     out: Path = Path("faces.png"),
     *,
     count: Annotated[int, Parameter(help="Faces to draw.")] = 64,
-    seed: Annotated[int, Parameter(help="Of the latents; the same seed draws the same faces.")] = 0,
+    seed: Annotated[int, Parameter(help="Seed of the latents; the same seed draws the same faces.")] = 0,
     attributes: Annotated[
-        str, Parameter(help="That all faces shall have, as Smiling,-Male, of those that the run was conditioned on.")
+        str,
+        Parameter(help="Attributes of all faces, such as Smiling,-Male, out of those that the run was conditioned on."),
     ] = "",
     runs: Runs = "runs",
     checkpoint: Which = "best",

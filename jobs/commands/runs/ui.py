@@ -9,7 +9,7 @@ from raygan.jobs.app import Runs, app
 
 
 @app.command
-def ui(*, runs: Runs = "runs", port: Annotated[int, Parameter(help="On this machine only.")] = 5000) -> None:
+def ui(*, runs: Runs = "runs", port: Annotated[int, Parameter(help="Port, on this machine only.")] = 5000) -> None:
     """Show all runs in MLflow's pages, in a browser on this machine, until Ctrl-C."""
     from raygan.pipeline.tracking.server import ui as serve
 

@@ -1,4 +1,4 @@
-"""The main job, end to end, on drawn faces: draw, shard, train, score, generate. Whatever is there is reused."""
+"""The main job, end to end, on drawn faces: draw, shard, train, score, generate. What is there already is reused."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,12 +27,12 @@ SHEET = 64  # generated faces shown at the end
 def demo(
     *,
     runs: Runs = "runs",
-    name: Annotated[str, Parameter(help="Of the run.")] = "demo",
-    preset: Annotated[str, Parameter(help="What is trained.")] = "demo",
+    name: Annotated[str, Parameter(help="Name of the run.")] = "demo",
+    preset: Annotated[str, Parameter(help="Preset to train.")] = "demo",
     faces: Annotated[int, Parameter(help="Faces to draw.")] = 2000,
     workers: Annotated[int, Parameter(help="Ray Train workers, one CPU core each.")] = 2,
 ) -> None:
-    """The main job, end to end, on drawn faces: no data set, account, server or GPU. Reuses what it finds."""
+    """The main job, end to end, on drawn faces: no data set, account, server or GPU. Reuses what is there."""
     run_demo(Path(runs), name, faces, workers, defaults.preset(preset))
 
 
@@ -74,7 +74,7 @@ def _train(config: Config, launch: Launch) -> Folder:
     if kept and read_header(kept[0]).position >= config.images:
         console.print(f"  reused: run {name}, which is finished (choose another --name to train anew)")
         return kept[0]
-    console.print(f"  continued: run {name}, from {kept[0].name if kept else 'its start'}")
+    console.print(f"  resumed: run {name}, from {kept[0].name if kept else 'its start'}")
     train_with_progress(config, launch, resume=True)
     return records.find_checkpoint(launch.runs, name)
 
@@ -92,7 +92,7 @@ def _summary(name: str, runs: Path, source: Path, shards: Path, sheet: Path, che
         f"checkpoint     {checkpoint}  ({header.position:,} images)",
         f"new faces      {sheet}",
         f"runs, metrics  {runs / 'mlflow.db'}",
-        f"scores         {scores}  (of a smoke test's extractor: neither is FID)",
+        f"scores         {scores}  (of the smoke test's extractor: neither is FID)",
         "",
         f"raygan ui --runs {runs}",
         f"raygan generate {name} --runs {runs} --seed 1",

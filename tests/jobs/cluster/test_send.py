@@ -1,4 +1,4 @@
-"""What is decided before a command leaves; tests/cluster sends some."""
+"""What is decided before a command is sent; tests/cluster sends some."""
 
 import shlex
 
@@ -30,7 +30,7 @@ def words(line: str) -> list[str]:
         "data synthesize /data/celeba --count 80",
     ],
 )
-def test_a_command_that_may_travel_is_let_go(line: str) -> None:
+def test_a_command_that_can_run_on_a_cluster_is_accepted(line: str) -> None:
     send.check(app, words(line))
 
 
@@ -39,7 +39,7 @@ def test_a_command_that_may_travel_is_let_go(line: str) -> None:
     [
         ("", "name the command to send after two dashes"),
         ("demo", "name the command to send after two dashes"),
-        ("train --shards shards --runs /data/runs", "--shards shards: on the cluster this would be a folder of one"),
+        ("train --shards shards --runs /data/runs", "--shards shards: on the cluster this would lie on the disk of one node"),
         ("train --shards /data/shards", "--runs runs: on the cluster"),
         (f"{TRAIN} --config best.yaml", "--config best.yaml: on the cluster"),
         ("train --resume a --runs runs", "--runs runs: on the cluster"),
@@ -48,13 +48,13 @@ def test_a_command_that_may_travel_is_let_go(line: str) -> None:
         ("train --tracking http://me:secret@mlflow:5000", r"http://\[redacted\]@mlflow:5000.*: a credential in it"),
     ],
 )
-def test_what_would_fail_there_or_tell_a_secret_is_refused_here(line: str, complaint: str) -> None:
+def test_a_command_that_would_fail_there_or_holds_a_credential_is_refused(line: str, complaint: str) -> None:
     with pytest.raises(UserError, match=complaint):
         send.check(app, words(line))
 
 
 @pytest.mark.parametrize("line", [f"{TRAIN} --batch 0", f"{TRAIN} --wrokers 2", "tarin"])
-def test_a_mistyped_command_is_refused_here(line: str) -> None:
+def test_a_mistyped_command_is_refused(line: str) -> None:
     with pytest.raises(CycloptsError):
         send.check(app, words(line))
 
@@ -83,7 +83,7 @@ def test_a_run_gets_the_jobs_name_if_it_has_none(line: str, sent: str) -> None:
         ("shard /a /b", "shard /a /b"),
     ],
 )
-def test_a_command_that_is_resumed_goes_on_with_what_was_begun(line: str, sent: str) -> None:
+def test_a_resumed_command_continues_what_it_started(line: str, sent: str) -> None:
     assert send.resumed(words(line)) == words(sent)
 
 
