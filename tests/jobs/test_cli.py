@@ -13,6 +13,7 @@ def ends(capsys: pytest.CaptureFixture[str], *tokens: str) -> tuple[int, str]:
         main(tokens)
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1, said
+    assert isinstance(end.value.code, int)
     return end.value.code, said[0]
 
 
