@@ -72,7 +72,7 @@ DAMAGES: dict[str, Damage] = {
     "red + 30 of 255": redder(30),
     "crop, 2 pixels a side": crop(2),
     "crop, 6 pixels a side": crop(6),
-    "mirrored": lambda images: images.flip(3),
+    "flipped": lambda images: images.flip(3),
 }
 
 
