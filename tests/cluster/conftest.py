@@ -30,7 +30,7 @@ class Cloud(NamedTuple):
         command = [sys.executable, "-c", "from raygan.jobs.cli import main; main()", *words]
         if apart and may_unshare():
             command = ["unshare", "--mount", "sh", "-c", APART, "sh", str(self.data), *command]
-        kept = ("PATH", "OMP_NUM_THREADS")
+        kept = ("PATH", "PYTHONPATH", "OMP_NUM_THREADS")  # PYTHONPATH: the raygan under test, wherever it lies
         environment = {name: os.environ[name] for name in kept if name in os.environ}
         environment |= {"HOME": "/nonexistent", "RAY_ADDRESS": self.cluster.dashboard, "MLFLOW_TRACKING_TOKEN": CANARY}
         if token:
