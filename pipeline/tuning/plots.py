@@ -129,6 +129,7 @@ def cost(rows: Sequence[Row], front: Sequence[Row], unit: str, path: Path) -> Pa
         for row in front:
             axis.annotate(f" {row.trial:04d}", (row.cost, _score(row)))
         names = {"Infeasible Trial": "stopped", "Feasible Trial": "finished", "Best Trial": "not beaten in both"}
+        names["Trial"] = "finished"  # Optuna's name for them where no trial was stopped
         handles, labels = axis.get_legend_handles_labels()
         axis.legend(handles, [names[label] for label in labels])
     return path

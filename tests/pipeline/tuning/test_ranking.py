@@ -69,6 +69,8 @@ def test_the_table_and_the_plots_are_written_whatever_the_trials_came_to(tmp_pat
     assert plots.heat_maps(rank([RECORDS[3]._replace(scores={})], []), tmp_path / "none.png") == []
     one = plots.cost(rank(RECORDS[1:2], []), [], "CPU", tmp_path / "one.png")
     assert one.exists()
+    finished = plots.cost(rank([RECORDS[0], RECORDS[4]], []), [], "CPU", tmp_path / "finished.png")  # none was stopped
+    assert finished.exists()
 
 
 def test_importances_are_drawn_if_there_is_something_to_explain_and_the_style_of_other_plots_stays(
