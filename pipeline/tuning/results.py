@@ -12,6 +12,7 @@ from raygan.pipeline.tuning.search import Search
 from raygan.pipeline.tuning.space import overlay, short
 from raygan.pipeline.tuning.study import Study, TrialRecord, distributions_of
 from raygan.sharding.errors import RunError
+from raygan.sharding.storage.folder import Folder
 
 BEST, RANKING = "best.yaml", "ranking.csv"
 
@@ -41,7 +42,7 @@ def write(search: Search, study: Study, finals: Study | None) -> SearchResults:
     importance = ranking.importances(records, distributions_of(search.space, search.config))
 
     best = search.folder / BEST
-    best.write_text(as_file(search, rows[0]))
+    Folder(str(search.folder)).write(BEST, as_file(search, rows[0]).encode())
     ranking.write_table(rows, search.folder / RANKING)
     pictures = [
         *plots.heat_maps(rows, search.folder / "heat-map.png"),
