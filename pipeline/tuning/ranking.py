@@ -76,12 +76,11 @@ def front(rows: Sequence[Row]) -> list[Row]:
 
 
 class Importance(NamedTuple):
-    """What `importances` found. Its study holds the trials that were compared; `evaluator` is the method."""
+    """What `importances` found, and the study of the trials that it compared."""
 
     position: int  # images
     shares: dict[str, float]  # by field, the largest first; empty if nothing is to be explained
     study: optuna.Study
-    evaluator: optuna.importance.FanovaImportanceEvaluator
 
 
 def importances(records: Sequence[TrialRecord], distributions: dict[str, BaseDistribution]) -> Importance:
@@ -96,11 +95,11 @@ def importances(records: Sequence[TrialRecord], distributions: dict[str, BaseDis
     study = completed_study(
         [Completed(record.values, (record.scores[position],)) for record in compared], distributions, objectives=1
     )
-    evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=0)
     if len({trial.value for trial in study.get_trials(deepcopy=False)}) < 3:
-        return Importance(position, {}, study, evaluator)
+        return Importance(position, {}, study)
+    evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=32, seed=0)
     shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return Importance(position, {field: float(share) for field, share in shares.items()}, study, evaluator)
+    return Importance(position, {field: float(share) for field, share in shares.items()}, study)
 
 
 def write_table(rows: Sequence[Row], path: Path) -> None:
