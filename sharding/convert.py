@@ -23,7 +23,7 @@ Progress = Callable[[int, int, str], None]
 
 
 class Conversion(NamedTuple):
-    """What convert() did."""
+    """The result of convert()."""
 
     manifest: Manifest
     kind: str  # what the source was, in words
@@ -85,7 +85,7 @@ def convert(
 
 @contextlib.contextmanager
 def _failing_as(what: str, where: str) -> Iterator[None]:
-    """Makes one line of what the file system or the store reports in this process."""
+    """Turns an error of the file system or the store in this process into one line."""
     try:
         yield
     except OSError as error:
@@ -102,14 +102,14 @@ def _run(
 ) -> Generator[Written, None, None]:
     """Writes the shards as Ray tasks, a bounded number at a time, and yields each as it is finished.
 
-    The source's index goes once into Ray's object store and the workers map it from there; they read the images.
+    The index of the source is put into Ray's object store once, where the workers map it. They read the images.
     """
     if not missing:
         return
     import ray
 
-    ours = not ray.is_initialized()
-    if ours:
+    started_here = not ray.is_initialized()
+    if started_here:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     running: set[Any] = set()
     try:
@@ -135,9 +135,9 @@ def _run(
     finally:
         for reference in running:
             ray.cancel(reference, force=False)
-        if running:  # they tidy up after themselves
+        if running:  # a task that is cancelled removes its temporary file
             ray.wait(list(running), num_returns=len(running), timeout=10)
-        if ours:
+        if started_here:
             ray.shutdown()
 
 
@@ -180,7 +180,7 @@ def _assemble(
 
 
 class Meter:
-    """Tells `progress` how far a conversion is, how fast it goes, and how long it has left."""
+    """Reports to `progress` the images done, the images per second, and the time left."""
 
     def __init__(self, progress: Progress | None, total: int, done: int) -> None:
         self.progress, self.total, self.done = progress, total, done

@@ -43,7 +43,7 @@ def download(
 ) -> list[Path]:
     """Fetches CelebA (1.4 GB) into `folder`, as `raygan shard` reads it; the zip stays packed. Returns the paths.
 
-    A file that is there already and sound is kept, one that was cut short is continued. `progress` gets bytes done,
+    A file that is complete is kept, one that was cut short is continued. `progress` gets bytes done,
     bytes in total (0 if the server does not say) and the file's name. Raises RunError if the server refuses (Google
     limits how often a file is fetched in a day), if the disk is full, or if a file is not the published one.
     """
@@ -109,10 +109,10 @@ def _fetch(part: Path, file: Remote, progress: Progress | None, address: str) ->
 
 
 def _refusal(file: Remote, page: str, folder: Path) -> str:
-    """Why a page came instead of a file."""
+    """The error when a page arrives instead of a file."""
     quota = "quota" in page.lower() or "too many users" in page.lower()
-    reason = "its quota for today is used up" if quota else "a page came instead of the file"
-    return f"{file.name}: Google Drive does not give it out: {reason}; try again tomorrow, or {_by_hand(folder)}"
+    reason = "its quota for today is used up" if quota else "a page arrived instead of the file"
+    return f"{file.name}: Google Drive refuses it: {reason}; try again tomorrow, or {_by_hand(folder)}"
 
 
 def _by_hand(folder: Path) -> str:

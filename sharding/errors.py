@@ -1,6 +1,6 @@
-"""The two ways in which raygan ends badly; `raygan` prints their message as one line and no traceback.
+"""The two kinds of error that a user sees; `raygan` prints their message as one line, without a traceback.
 
-A message says what is wrong, where (the file or the setting), and the remedy.
+A message says what is wrong, where (the file or the setting), and the remedy. A setting is in backticks, by its name.
 """
 
 

@@ -1,4 +1,4 @@
-"""The hash behind every order, flip and latent: frozen, because NumPy's own generators may change between versions.
+"""The hash that every order, flip and latent is drawn from: frozen, because NumPy's own generators may change.
 
 splitmix64 is from Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014, figure 16;
 its output for 0, 1, 2, ... times GAMMA is the published stream of a generator seeded with 0.
@@ -22,7 +22,7 @@ def splitmix64(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def key_of(*words: int) -> int:
-    """Folds whole numbers (a seed, an epoch, a purpose) into one 64-bit key; the order of the words matters."""
+    """One 64-bit key from whole numbers (a seed, an epoch, a purpose); their order matters."""
     key = np.zeros(1, np.uint64)
     for word in words:
         key = splitmix64(key ^ np.uint64(word & _MASK))

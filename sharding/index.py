@@ -1,4 +1,4 @@
-"""Makes a manifest for WebDataset tars that were written elsewhere, and the index files that NVIDIA DALI takes."""
+"""Makes a manifest for WebDataset tars that other programs wrote, and the index files that NVIDIA DALI reads."""
 
 import hashlib
 import tarfile
@@ -28,24 +28,24 @@ class Member(NamedTuple):
 
 
 def index(folder: str, size: int = 64, crop: Crop = "none", progress: Progress | None = None) -> Manifest:
-    """Writes a manifest beside the .tar files in `folder`, so that the reader takes them, and returns it.
+    """Writes a manifest beside the .tar files in `folder`, so that the reader can read them, and returns it.
 
-    Every sample must have one picture (.jpg, .png, .webp); other members are left alone. The split is read from the
+    Every sample must have one picture (.jpg, .png, .webp); other members are ignored. The split is read from the
     file's name: val*, dev* and test* are valid and test, all others are train. The reader crops and resizes the
     pictures to `size` while it reads, as `crop` says; annotations are not read. `progress` gets tars done, tars in
     total, and the name. Raises UserError for a folder that has a manifest or no tars, for a tar that is compressed or
     damaged, and for a sample without a picture or with more than one.
     """
-    place = Folder(folder)
-    files, _ = place.list()
+    store = Folder(folder)
+    files, _ = store.list()
     names = sorted(name for name in files if name.endswith(".tar"))
     if NAME in files:
-        raise UserError(f"{folder}/{NAME}: there already; remove it to index the tars anew")
+        raise UserError(f"{folder}/{NAME}: exists already; remove it to index the tars again")
     if not names:
         raise UserError(f"{folder}: no .tar files there; compressed ones (.tar.gz) must be unpacked first")
     entries, encodings = [], set()
     for number, name in enumerate(names):
-        entry, extensions = _entry(place, name)
+        entry, extensions = _entry(store, name)
         entries.append(entry)
         encodings |= extensions
         if progress:
@@ -67,7 +67,7 @@ def index(folder: str, size: int = 64, crop: Crop = "none", progress: Progress |
         deviation=None,
         shards=entries,
     )
-    place.write(NAME, manifest.to_bytes())
+    store.write(NAME, manifest.to_bytes())
     return manifest
 
 
@@ -103,7 +103,7 @@ def _entry(folder: Folder, name: str) -> tuple[ShardEntry, set[str]]:
 
 
 def members(folder: Folder, name: str) -> list[Member]:
-    """The regular files of a tar, in order, keyed as webdataset does. Raises UserError for a damaged or packed one."""
+    """The regular files of a tar, in order, with webdataset's keys. UserError for a damaged or compressed one."""
     try:
         with folder.open(name) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             found = [(member.name, member.offset_data, member.size) for member in tar if member.isreg()]
@@ -111,30 +111,30 @@ def members(folder: Folder, name: str) -> list[Member]:
         raise UserError(f"{folder}/{name}: not a plain tar ({error}); unpack it, or fetch it again") from error
     result = []
     for path, offset, length in found:
-        place, slash, base = path.rpartition("/")
+        folder_name, slash, base = path.rpartition("/")
         stem, _, extension = base.partition(".")
         if stem:
-            result.append(Member(place + slash + stem, extension, offset, length, path))
+            result.append(Member(folder_name + slash + stem, extension, offset, length, path))
     return result
 
 
 def write_dali_index(folder: str) -> list[str]:
-    """Writes NAME.idx beside each shard of a data set, as DALI's `fn.readers.webdataset(index_paths=...)` takes it.
+    """Writes NAME.idx beside each shard of a data set, for DALI's `fn.readers.webdataset(index_paths=...)`.
 
     The format is that of DALI's wds2idx tool, version 1.2: a line with the version and the number of samples, then
     for each sample the extension, offset, length and name of each of its members. Returns the names of the files.
     """
-    place = Folder(folder)
+    store = Folder(folder)
     written = []
     for entry in Manifest.load(folder).shards:
         samples: dict[str, list[Member]] = {}
-        for member in members(place, entry.name):
+        for member in members(store, entry.name):
             samples.setdefault(member.key, []).append(member)
         lines = [
             " ".join(f"{member.extension} {member.offset} {member.length} {member.name}" for member in sample)
             for sample in samples.values()
         ]
         name = f"{entry.name.removesuffix('.tar')}.idx"
-        place.write(name, "\n".join([f"v1.2 {len(samples)}", *lines, ""]).encode())
+        store.write(name, "\n".join([f"v1.2 {len(samples)}", *lines, ""]).encode())
         written.append(name)
     return written

@@ -1,4 +1,4 @@
-"""What a conversion has finished so far, kept in OUT, so that an interrupted one does only what is missing."""
+"""Records in OUT what a conversion has finished, so that an interrupted one writes only what is missing."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ REJECTS = "rejects.jsonl"
 
 
 class Written(BaseModel):
-    """A finished shard: its entry, and what was left out of it."""
+    """A finished shard: its entry, and the images that were left out of it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,20 +41,20 @@ class Journal:
         self.folder, self.records, self.identity = folder, folder / FOLDER, identity
 
     def finished(self, planned: Iterable[PlannedShard]) -> dict[str, Written]:
-        """The planned shards that are there, by name; notes in the folder what is going to be there.
+        """The planned shards that are there, by name; records in the folder which data set it will hold.
 
-        Raises UserError if the folder holds another data set, or files that are none of ours.
+        Raises UserError if the folder holds another data set, or other files.
         """
         files, folders = self.folder.list()
-        notes = self.records.list()[0]
+        names = self.records.list()[0]
         identity = self.identity
         records: list[Written] = []
         if NAME in files:
             manifest = Manifest.load(self.folder)
             identity, records = manifest.identity, self._published(manifest)
-        elif _PLAN in notes:
+        elif _PLAN in names:
             identity = json.loads(self.records.read(_PLAN))["identity"]
-            records = [record for name in notes if name.endswith(".tar.json") and (record := self._record(name))]
+            records = [record for name in names if name.endswith(".tar.json") and (record := self._record(name))]
         elif any(not name.startswith(".") for name in (*files, *folders)):
             self.records.remove_all()
             raise UserError(f"{self.folder}: holds other files; give an empty or a new folder")
@@ -95,7 +95,7 @@ class Journal:
         ]
 
     def record(self, written: Written) -> None:
-        """Notes that a shard is finished; a torn note counts as none."""
+        """Records that a shard is finished; a record that a power cut damaged counts as none."""
         self.records.write(f"{written.entry.name}.json", written.model_dump_json().encode(), lasting=False)
 
     def list_rejects(self, rejects: Sequence[Reject]) -> None:
@@ -104,7 +104,7 @@ class Journal:
         self.folder.write(REJECTS, "\n".join([*lines, ""]).encode())
 
     def publish(self, manifest: Manifest, rejects: Sequence[Reject]) -> None:
-        """Writes the manifest, last of all, and removes the records."""
+        """Writes the manifest last, and removes the records."""
         if rejects:
             self.list_rejects(rejects)
         else:

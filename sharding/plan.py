@@ -1,4 +1,4 @@
-"""Which image goes into which shard: a pure function of the counts, the seed and the options, in O(shards) memory."""
+"""Plans which image is in which shard: a pure function of the counts, the seed and the options, in O(shards) memory."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def plan(
 
 
 def limited(totals: Mapping[str, int], splits: tuple[str, ...], limit: int | None) -> dict[str, int]:
-    """How many images of each split to write: all, or `limit` in total, dealt to the splits in proportion."""
+    """How many images of each split to write: all, or `limit` in total, distributed over the splits in proportion."""
     chosen: dict[str, int] = {split: totals.get(split, 0) if split in splits else 0 for split in SPLITS}
     total = sum(chosen.values())
     if limit is None or limit >= total:
@@ -68,10 +68,10 @@ def rows_of(shard: PlannedShard, seed: int, block: int = 1) -> NDArray[np.int64]
 
 
 def scatter(key: int, count: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where a keyed permutation of range(count) sends `positions`, without holding the permutation.
+    """The values of a keyed permutation of range(count) at `positions`, int64, without holding the permutation.
 
     A balanced Feistel network of four rounds (Luby and Rackoff, How to Construct Pseudorandom Permutations, 1988) on
-    the smallest even number of bits that holds `count`; what falls outside walks on along its cycle until it is
+    the smallest even number of bits that holds `count`; what falls outside is permuted again until it is
     inside (Black and Rogaway, Ciphers with Arbitrary Finite Domains, 2002).
     """
     if count < 2:

@@ -1,4 +1,4 @@
-"""What a data set looks like: its facts in words, and a contact sheet of its images."""
+"""Shows a data set: its properties in words, and a contact sheet of its images."""
 
 import io
 
@@ -21,7 +21,7 @@ CROPS: dict[Crop, str] = {  # whose published code uses it; FIDs of different cr
 
 
 def describe(manifest: Manifest) -> list[tuple[str, str]]:
-    """The facts of a data set as a person wants them: pairs of a label and a text."""
+    """The properties of a data set for a person to read: pairs of a label and a text."""
     sizes = sum(entry.bytes for entry in manifest.shards)
     per_split = [
         f"{manifest.samples(split):,} {split} in {len(manifest.shards_of(split))} shards"
@@ -57,15 +57,15 @@ def contact_sheet(folder: str, split: str | None = None, columns: int = 10, rows
     total = manifest.samples(chosen)
     if not total:
         raise UserError(f"{folder}: no images in the split {chosen}; choose another")
-    places = np.unique(np.linspace(0, total - 1, columns * rows).astype(int))
+    chosen_rows = np.unique(np.linspace(0, total - 1, columns * rows).astype(int))
     images, first = [], 0
     for entry in manifest.shards_of(chosen):
-        here = places[(places >= first) & (places < first + entry.count)] - first
+        rows_here = chosen_rows[(chosen_rows >= first) & (chosen_rows < first + entry.count)] - first
         first += entry.count
-        if len(here):
+        if len(rows_here):
             with Folder(folder).on_disk(entry.name) as path:
                 shard = open_shard(path, entry, manifest)
-                images += [shard.image(int(row)) for row in here]
+                images += [shard.image(int(row)) for row in rows_here]
     size = images[0].shape[0]
     sheet = np.full((-(-len(images) // columns) * (size + 2) + 2, columns * (size + 2) + 2, 3), 255, np.uint8)
     for number, image in enumerate(images):

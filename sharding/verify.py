@@ -1,4 +1,4 @@
-"""Checks a finished data set: every byte against its SHA-256, every sample through the webdataset library."""
+"""Checks a finished data set: every byte by its SHA-256, every sample with the webdataset library."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,12 +16,12 @@ Progress = Callable[[int, int, str], None]
 
 
 class Verification(NamedTuple):
-    """What verify() found."""
+    """The result of verify()."""
 
     manifest: Manifest
     shards: int
     samples: int
-    problems: tuple[str, ...]  # one line each: the file, and what is wrong with it
+    problems: tuple[str, ...]  # one line each: the file, and what is wrong
 
 
 def verify(folder: str, fast: bool = False, progress: Progress | None = None) -> Verification:
@@ -29,15 +29,15 @@ def verify(folder: str, fast: bool = False, progress: Progress | None = None) ->
 
     Fast: the manifest's own digest, every file's length, every header and annotation. Otherwise also the SHA-256 of
     every shard, every key only once, and every sample as webdataset's own reader gives it. `progress` gets shards
-    done, shards in total, and the name of the shard. Raises UserError if there is no sound manifest.
+    done, shards in total, and the name of the shard. Raises UserError if there is no valid manifest.
     """
     manifest = Manifest.load(folder)
-    place = Folder(folder)
+    store = Folder(folder)
     problems: list[str] = []
     keys: list[np.ndarray[tuple[int], np.dtype[np.bytes_]]] = []
     for number, entry in enumerate(manifest.shards):
         try:
-            with place.on_disk(entry.name) as path:
+            with store.on_disk(entry.name) as path:
                 shard = open_shard(path, entry, manifest)
                 if not fast:
                     keys.append(shard.keys)
@@ -50,8 +50,8 @@ def verify(folder: str, fast: bool = False, progress: Progress | None = None) ->
     unique, counts = np.unique(every, return_counts=True)
     problems += [f"{folder}: key {key.decode()} is there more than once" for key in unique[counts > 1].tolist()]
     known = {entry.name for entry in manifest.shards}
-    strangers = [name for name in place.list()[0] if name.endswith(".tar") and name not in known]
-    problems += [f"{folder}/{name}: not in {NAME}; remove it" for name in strangers]
+    unlisted = [name for name in store.list()[0] if name.endswith(".tar") and name not in known]
+    problems += [f"{folder}/{name}: not in {NAME}; remove it" for name in unlisted]
     samples = sum(entry.count for entry in manifest.shards)
     return Verification(manifest, len(manifest.shards), samples, tuple(problems))
 

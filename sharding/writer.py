@@ -1,4 +1,4 @@
-"""Writes one shard: reads its images, prepares them, and puts them into OUT in one piece. Runs in a worker."""
+"""Writes one shard: reads its images, prepares them, and writes them to OUT as one file. Runs in a worker."""
 
 import io
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def _write_strided(
 def _write_encoded(
     source: Source, journal: Journal, options: ShardingOptions, shard: PlannedShard, rows: list[int]
 ) -> tuple[ShardEntry, list[Reject]]:
-    """Members vary in size: webdataset's own writer lays them out, with fixed times and owners."""
+    """Members vary in size: webdataset's own writer writes them, with fixed times and owners."""
     import webdataset
 
     pixels = np.empty((len(rows), options.size, options.size, 3), np.uint8)

@@ -1,7 +1,7 @@
-"""From the bytes of a picture to a square uint8 array, and back to bytes.
+"""Decodes, crops, resizes and encodes images.
 
-The one resize is antialiased: a filter as wide as the shrinking asks for. FID moves by whole points with an aliased
-one (Parmar et al., On Aliased Resizing and Surprising Subtleties in GAN Evaluation, CVPR 2022).
+Resizing is antialiased: the filter is as wide as the reduction requires. An aliased one changes FID by whole points
+ (Parmar et al., On Aliased Resizing and Surprising Subtleties in GAN Evaluation, CVPR 2022).
 """
 
 import functools

@@ -1,8 +1,8 @@
-"""Where everything lies in a sample: KEY.npy (or another picture) and KEY.json.
+"""The layout of a sample: KEY.npy (or another picture) and KEY.json.
 
-The JSON is padded with spaces so that every sample of a shard takes the same bytes, and every value lies in the same
-column of it. All that is not pixels or values follows from the key, so one comparison with what the keys ask for finds
-any byte that changed.
+The JSON is padded with spaces so that every sample of a shard takes the same bytes, and every value is in the same
+column of it. All that is neither pixels nor values follows from the key, so one comparison with what follows from the
+keys finds any byte that changed.
 """
 
 import functools
@@ -68,7 +68,7 @@ class Annotation:
 
 
 class Layout:
-    """Where everything lies in the samples of a strided shard.
+    """The layout of the samples of a strided shard.
 
     A sample is its pixels and a frame around them: two tar headers, the .npy header, padding and the JSON. Columns
     are counted within the frame, whose first `before` bytes come before the pixels.
@@ -126,7 +126,7 @@ class Layout:
         return np.concatenate([samples[:, : self.before], samples[:, self.pixels.stop :]], axis=1)
 
     def differences(self, frames: Bytes) -> NDArray[np.intp]:
-        """The samples, by number, whose frame is not the one that its key asks for, or holds a value that cannot be."""
+        """The samples, by number, whose frame does not follow from its key, or holds an impossible value."""
         keys, end = frames[:, : self.key_width], len(self.template) - len(self.annotation.template)
         wrong = self.annotation.differences(frames[:, end:], keys)
         return np.flatnonzero(wrong | (frames[:, :end] != self.frames(keys)[:, :end]).any(1))

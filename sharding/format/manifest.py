@@ -1,4 +1,4 @@
-"""The one index of a data set: what its shards hold, where every sample lies in them, and how they were made."""
+"""The index of a data set: what its shards hold, where every sample is in them, and how they were made."""
 
 import hashlib
 import json
@@ -105,7 +105,7 @@ class Manifest(BaseModel):
         return json.dumps({**draft, **cls.model_json_schema()}, indent=1) + "\n"
 
     def expected_digest(self) -> str:
-        """The digest that the other fields ask for."""
+        """The digest of the other fields: hexadecimal SHA-256."""
         fields = self.model_dump(mode="json", exclude={"digest"})
         return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 

@@ -1,7 +1,7 @@
 """One shard: a plain ustar WebDataset tar that is also an array.
 
 With the encoding npy every sample of a shard takes the same bytes, so the open shard is one strided array. With jpg,
-png and webp samples vary in size, and the manifest says where each image lies.
+png and webp samples vary in size, and the manifest says where each image is.
 """
 
 import functools
@@ -18,7 +18,7 @@ from raygan.sharding.errors import RunError
 from raygan.sharding.format.images import crop_centre, decode, resized
 from raygan.sharding.format.layout import Annotation, Layout, read_numbers
 from raygan.sharding.format.manifest import Crop, Manifest, ShardEntry, Sums
-from raygan.sharding.format.tar import BLOCK, END, Bytes, headers, sound
+from raygan.sharding.format.tar import BLOCK, END, Bytes, are_valid, headers
 
 AGAIN = "delete this file and run `raygan shard` again"
 
@@ -49,7 +49,7 @@ class Shard(ABC):
 
     def __init__(self, path: Path, entry: ShardEntry, data: Bytes, manifest: Manifest) -> None:
         self.path, self.entry, self.data, self.manifest = path, entry, data, manifest
-        self.crop: Crop = manifest.crop if manifest.foreign else "none"  # still to be done to what is stored
+        self.crop: Crop = manifest.crop if manifest.foreign else "none"  # of the stored image, when it is read
 
     def __len__(self) -> int:
         return self.entry.count
@@ -66,12 +66,12 @@ class Shard(ABC):
 
     @abstractmethod
     def encoded(self, row: int) -> memoryview:
-        """The bytes of one image as they lie in the tar: a .npy, .jpg, .png or .webp file, not copied."""
+        """The bytes of one image as they are in the tar: a .npy, .jpg, .png or .webp file, not copied."""
 
     @property
     @abstractmethod
     def _texts(self) -> tuple[Annotation, Bytes]:
-        """The JSON of every sample, uint8 [count, length], and what lies where in it."""
+        """The JSON of every sample, uint8 [count, length], and the columns of what varies in it."""
 
     @functools.cached_property
     def attributes(self) -> Bytes:
@@ -132,7 +132,7 @@ class EncodedShard(Shard):
         if len(self.offsets) != entry.count or len(self.lengths) != entry.count:
             raise RunError(f"{path}: its manifest lacks offsets; {self.remedy}")
         if entry.count and (self.offsets.min() < BLOCK or ends.max() > len(data)):
-            raise RunError(f"{path}: its images do not lie where the manifest says; {self.remedy}")
+            raise RunError(f"{path}: its images are not where the manifest says; {self.remedy}")
         if manifest.foreign:
             wrong = self._foreign_differences()
         else:
@@ -142,14 +142,14 @@ class EncodedShard(Shard):
             raise RunError(f"{path}: damaged at sample {np.flatnonzero(wrong)[0]}; {self.remedy}")
 
     def _foreign_differences(self) -> NDArray[np.bool_]:
-        """The samples with a damaged header; and their keys, as long as each is."""
+        """The samples with a damaged header; sets their keys, which may differ in length."""
         found = self._blocks(self.offsets - BLOCK)
         names = np.ascontiguousarray(found[:, :100]).view("S100")[:, 0]
         self.keys = np.array([name.rpartition(b".")[0] for name in names.tolist()], np.bytes_)
-        return ~sound(found)
+        return ~are_valid(found)
 
     def _differences(self, manifest: Manifest) -> NDArray[np.bool_]:
-        """The samples with a header or a JSON that is not the one which the key and the length ask for."""
+        """The samples whose header or JSON does not follow from the key and the length."""
         width, length = manifest.key_width, len(self._annotation.template)
         found = self._blocks(self.offsets - BLOCK)
         keys = found[:, :width]
@@ -159,7 +159,7 @@ class EncodedShard(Shard):
             self.offsets + -(-self.lengths // BLOCK) * BLOCK + BLOCK if first else self.offsets - BLOCK - length
         )
         if len(self) and (self._json.min() < BLOCK or self._json.max() + length > len(self.data)):
-            raise RunError(f"{self.path}: its annotations do not lie where the manifest says; {self.remedy}")
+            raise RunError(f"{self.path}: its annotations are not where the manifest says; {self.remedy}")
         wrong = (found != headers(keys, manifest.encoding, self.lengths)).any(1)
         lengths = np.full(len(self), length, np.int64)
         wrong |= (self._blocks(self._json - BLOCK) != headers(keys, "json", lengths)).any(1)
@@ -190,7 +190,7 @@ class EncodedShard(Shard):
 def open_shard(path: Path, entry: ShardEntry, manifest: Manifest) -> Shard:
     """Memory-maps a shard and checks everything in it but the images.
 
-    Raises RunError if it is missing, has another length, or differs anywhere from what its keys ask for.
+    Raises RunError if it is missing, has another length, or if a header or an annotation does not follow from its key.
     """
     kind = EncodedShard if entry.stride is None else StridedShard
     return kind(path, entry, _map(path, entry), manifest)

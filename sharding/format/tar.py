@@ -51,8 +51,8 @@ def _fill_octal(columns: Bytes, values: NDArray[np.int64]) -> None:
     columns[:] = ord("0") + ((values[:, None] >> shifts) & 7)
 
 
-def sound(blocks: Bytes) -> NDArray[np.bool_]:
-    """Whether each of uint8 [count, 512] is a tar header whose checksum is right, whoever wrote it."""
+def are_valid(blocks: Bytes) -> NDArray[np.bool_]:
+    """Whether each of uint8 [count, 512] is a tar header with the right checksum, whatever program wrote it."""
     digits = blocks[:, _CHECKSUM].astype(np.int64) - ord("0")
     octal = (digits >= 0) & (digits < 8)
     stored = np.zeros(len(blocks), np.int64)

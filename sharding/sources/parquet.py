@@ -33,7 +33,7 @@ class ParquetPictures:
 
 @functools.lru_cache(maxsize=4)
 def _pictures(folder: Folder, file: str, group: int, column: str) -> Any:
-    """A row group's column of pictures; a worker reads neighbouring rows one after the other."""
+    """The pictures of a row group, kept, because a worker reads neighbouring rows one after the other."""
     return _open(folder, file).read_row_group(group, columns=[column]).column(column)
 
 
@@ -61,11 +61,11 @@ def parquet_files(location: Folder) -> list[tuple[Folder, str]]:
 
 
 def open_parquet(files: Sequence[tuple[Folder, str]], seed: int, held_out: float) -> Source:
-    """A source of the rows of these files, which lie in one folder.
+    """A source of the rows of these files, which are in one folder.
 
     The picture is the first column of type {bytes, path} or binary. Boolean columns, and whole numbers that are
     only -1, 0 and 1, are attributes; celeb_id or identity is the identity. The split is read from the file's name
-    (train*, val*, test*); without such names it is drawn. Rows are taken in the order of the files, and neighbours are
+    (train*, val*, test*); without such names it is drawn. Rows are in the order of the files, and neighbours are
     kept together when shards are planned, because a row group can only be read as a whole.
     """
     folder = files[0][0]

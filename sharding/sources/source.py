@@ -39,7 +39,7 @@ class Source:
     digest: str
     rejects: tuple[Reject, ...] = ()
     absent: int = 0  # annotated images that are not there: normal for a subset
-    block: int = 1  # neighbouring rows that are cheap to read together
+    block: int = 1  # neighbouring rows that are best read together
     starts: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -68,7 +68,7 @@ class Folder:
         return f"{self._root}/{name}" if name else self._root
 
     def list(self) -> "tuple[dict[str, int], tuple[str, ...]]":
-        """The files directly in this folder, with their bytes, and its folders; nothing if it is none."""
+        """The files directly in this folder, with their bytes, and the folders in it; nothing if this is no folder."""
         if self.local is not None:
             try:
                 with os.scandir(self.local) as scan:
@@ -125,13 +125,13 @@ class Folder:
 
     @contextlib.contextmanager
     def on_disk(self, name: str) -> Iterator[Path]:
-        """A local path to a file: where it lies, or a copy for the time being of what lies in a store. OSError."""
+        """A local path to a file: its own, or of a temporary copy if it is in a store. Raises OSError."""
         if self.local is not None:
             yield self.local / name
             return
         with tempfile.TemporaryDirectory() as temporary:
             path = Path(temporary) / name
-            # A file that is missing is found missing by whoever opens the path, as it is locally.
+            # Without the file there is no copy, and opening the path fails as it does locally.
             with contextlib.suppress(FileNotFoundError), _store_errors():
                 self._fs.get_file(self._at(name), str(path))
             yield path
@@ -146,7 +146,7 @@ class Folder:
     def write(self, name: str, *parts: Any, lasting: bool = True) -> None:
         """Writes a file of these bytes-like parts, whole or not at all. Raises OSError (a full disk, a lost store).
 
-        A local file that is not `lasting` may be torn by a power cut, and is written in a fraction of the time.
+        A local file that is not `lasting` may be damaged by a power cut, but is written in a fraction of the time.
         """
         if self.local is None:
             joined = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -170,7 +170,7 @@ class Folder:
             self._sync()
 
     def _sync(self) -> None:
-        """Makes the renames in this local folder last through a power cut."""
+        """Makes the renames in this local folder survive a power cut."""
         with contextlib.suppress(OSError):
             handle = os.open(str(self.local), os.O_RDONLY)
             try:
@@ -234,7 +234,7 @@ def _content(path: str) -> bytes:
 
 @contextlib.contextmanager
 def _store_errors() -> Iterator[None]:
-    """Whatever else a store's library raises becomes the ConnectionError that it means."""
+    """Turns any other error of a store's library into a ConnectionError."""
     try:
         yield
     except (OSError, ImportError):

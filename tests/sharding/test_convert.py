@@ -1,4 +1,4 @@
-"""What convert() promises: every image once and unchanged, the same bytes always, and a clear word for bad input."""
+"""What convert() promises: every image once and unchanged, the same bytes always, and a clear message for bad input."""
 
 import io
 import json
@@ -128,7 +128,7 @@ def test_only_what_is_missing_is_written_again(source: Path, tmp_path: Path, ray
 
 def test_progress_counts_up_to_every_image(source: Path, tmp_path: Path, ray_cluster: str) -> None:
     seen: list[tuple[int, int, str]] = []
-    convert(str(source), str(tmp_path), OPTIONS, progress=lambda *news: seen.append(news))
+    convert(str(source), str(tmp_path), OPTIONS, progress=lambda *event: seen.append(event))
     assert [done for done, _, _ in seen] == sorted({done for done, _, _ in seen})
     assert seen[-1][:2] == (COUNT, COUNT)
     assert "images/s" in seen[-1][2]

@@ -66,16 +66,16 @@ def remote(name: str, data: bytes = DATA) -> Remote:
     return Remote(name, hashlib.md5(data).hexdigest(), f"{name}.zip")
 
 
-def test_what_arrives_is_the_published_file(address: str, tmp_path: Path) -> None:
+def test_the_published_file_is_fetched(address: str, tmp_path: Path) -> None:
     seen: list[tuple[int, int, str]] = []
-    paths = download(tmp_path / "new", lambda *news: seen.append(news), [remote("fine")], address)
+    paths = download(tmp_path / "new", lambda *event: seen.append(event), [remote("fine")], address)
     assert paths == [tmp_path / "new" / "fine.zip"]
     assert paths[0].read_bytes() == DATA
     assert seen[-1] == (len(DATA), len(DATA), "fine.zip")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["fine.zip"]
 
 
-def test_a_sound_file_is_not_fetched_again(address: str, tmp_path: Path) -> None:
+def test_a_complete_file_is_not_fetched_again(address: str, tmp_path: Path) -> None:
     (tmp_path / "fine.zip").write_bytes(DATA)
     download(tmp_path, files=[remote("fine")], address=address)
     assert Drive.asked == []

@@ -1,4 +1,4 @@
-"""Tars made elsewhere get a manifest; DALI gets its index."""
+"""Tars of other programs get a manifest, and DALI gets its index."""
 
 import io
 import tarfile
@@ -37,7 +37,7 @@ def made_elsewhere(folder: Path) -> Path:
     return folder
 
 
-def test_foreign_tars_open_with_the_manifest_made_for_them(tmp_path: Path) -> None:
+def test_foreign_tars_open_with_their_manifest(tmp_path: Path) -> None:
     folder = made_elsewhere(tmp_path / "tars")
     manifest = index(str(folder), size=32, crop=64)
     assert manifest == Manifest.load(folder)

@@ -1,4 +1,4 @@
-"""Whatever interrupts a conversion, what is finished is kept, and the bytes at the end are those of a quiet run."""
+"""Whatever interrupts a conversion, finished shards are kept, and the bytes in the end are those of an undisturbed run."""
 
 import contextlib
 import os
@@ -62,8 +62,8 @@ def writers() -> list[psutil.Process]:
 
 
 def test_ten_kills_change_no_byte(source: Path, tmp_path: Path, ray_cluster: str) -> None:
-    quiet = tmp_path / "quiet"
-    convert(str(source), str(quiet), OPTIONS)
+    undisturbed = tmp_path / "undisturbed"
+    convert(str(source), str(undisturbed), OPTIONS)
     out, chance = tmp_path / "out", random.Random(3)
     drivers_killed = workers_killed = 0
     progress = [0]
@@ -91,10 +91,10 @@ def test_ten_kills_change_no_byte(source: Path, tmp_path: Path, ray_cluster: str
     assert progress == sorted(set(progress)), "every attempt went on where the last one stopped"
     done = convert(str(source), str(out), OPTIONS)
     assert done.reused >= progress[-1]
-    assert contents(out) == contents(quiet)
+    assert contents(out) == contents(undisturbed)
 
 
-def test_two_converters_do_not_meet_in_one_folder(source: Path, tmp_path: Path, ray_cluster: str) -> None:
+def test_a_second_converter_of_one_folder_is_refused(source: Path, tmp_path: Path, ray_cluster: str) -> None:
     with (
         locked(Folder(str(tmp_path / FOLDER)), str(tmp_path)),
         pytest.raises(UserError, match=f"process {os.getpid()}"),
@@ -106,13 +106,13 @@ def test_two_converters_do_not_meet_in_one_folder(source: Path, tmp_path: Path, 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(place)], capture_output=True)
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], capture_output=True)
     if mounted.returncode:
         pytest.skip("mounting a file system is not permitted here")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_ends_clearly_and_keeps_what_is_finished(source: Path, tiny_disk: Path, ray_cluster: str) -> None:
@@ -128,7 +128,7 @@ def test_a_full_disk_ends_clearly_and_keeps_what_is_finished(source: Path, tiny_
     assert done.reused == kept
 
 
-def test_a_source_that_changes_meanwhile_is_named(source: Path, tmp_path: Path, ray_cluster: str) -> None:
+def test_a_source_that_changes_during_a_conversion_is_named(source: Path, tmp_path: Path, ray_cluster: str) -> None:
     copy = sources.official(tmp_path / "celeba", 300)
 
     def vanish(*_: object) -> None:

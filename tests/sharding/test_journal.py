@@ -1,4 +1,4 @@
-"""The notes of a conversion that was interrupted."""
+"""The records of a conversion that was interrupted."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from raygan.sharding.plan import PlannedShard
 from raygan.sharding.storage.folder import Folder
 
 
-def test_a_shard_counts_as_finished_with_a_whole_note_of_its_length_only(tmp_path: Path) -> None:
+def test_a_shard_counts_as_finished_only_with_a_whole_record_of_its_length(tmp_path: Path) -> None:
     journal = Journal(Folder(str(tmp_path)), "faces")
     planned = [PlannedShard("train-000000.tar", "train", first=0, count=1, total=1)]
     assert journal.finished(planned) == {}
@@ -18,11 +18,11 @@ def test_a_shard_counts_as_finished_with_a_whole_note_of_its_length_only(tmp_pat
     journal.record(written)
     assert journal.finished(planned) == {"train-000000.tar": written}
 
-    note = tmp_path / FOLDER / "train-000000.tar.json"
-    whole = note.read_bytes()
+    record = tmp_path / FOLDER / "train-000000.tar.json"
+    whole = record.read_bytes()
     for torn in (whole[:-20], b"", bytes(len(whole))):  # as a power cut may leave it
-        note.write_bytes(torn)
+        record.write_bytes(torn)
         assert journal.finished(planned) == {}
-    note.write_bytes(whole)
+    record.write_bytes(whole)
     (tmp_path / "train-000000.tar").write_bytes(b"sha")
     assert journal.finished(planned) == {}

@@ -32,7 +32,7 @@ def test_every_row_is_in_exactly_one_shard(
 
 @UNHURRIED
 @given(TOTALS, st.integers(1, 1000), st.sampled_from([SPLITS, ("train",), ("valid", "test")]))
-def test_a_limit_is_dealt_to_the_splits_in_proportion(
+def test_a_limit_is_distributed_over_the_splits_in_proportion(
     totals: dict[str, int], limit: int, splits: tuple[str, ...]
 ) -> None:
     counts = limited(totals, splits, limit)

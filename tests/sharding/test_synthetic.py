@@ -100,7 +100,7 @@ def test_a_face_depends_on_seed_and_index_alone(drawn: Path, tmp_path: Path) -> 
     assert rows[0] == rows[1]
 
 
-def test_the_frozen_hash_draws_the_same_people_for_ever() -> None:
+def test_the_frozen_hash_draws_the_same_people_always() -> None:
     assert [face.identity for face in PORTRAITS[:4]] == [1945, 6855, 933, 4995]
 
 

@@ -34,7 +34,7 @@ def flip(path: Path, place: int, bit: int) -> None:
     path.write_bytes(data)
 
 
-def test_a_sound_data_set_has_no_problems(dataset: Path) -> None:
+def test_an_undamaged_data_set_has_no_problems(dataset: Path) -> None:
     found = verify(str(dataset))
     assert (found.problems, found.samples, found.shards) == ((), 20, 3)
     assert verify(str(dataset), fast=True).problems == ()

@@ -1,4 +1,4 @@
-"""Small sources in the layouts that people have CelebA in, drawn in no time."""
+"""Small sources in the layouts that people have CelebA in, drawn quickly."""
 
 import io
 import zipfile

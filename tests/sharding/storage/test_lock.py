@@ -173,7 +173,7 @@ def before_creating(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) ->
     monkeypatch.setattr(Folder, "create", slow)
 
 
-def test_a_slow_taker_does_not_overtake_who_came_and_went_in_between(
+def test_a_slow_taker_does_not_overtake_a_holder_that_came_after_another_took_over(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.write("lock", DEAD.to_bytes())
