@@ -1,4 +1,4 @@
-"""Whatever interrupts a conversion, finished shards are kept, and the bytes in the end are those of an undisturbed run."""
+"""Whatever interrupts a conversion, finished shards are kept, and the result has the bytes of an undisturbed run."""
 
 import contextlib
 import os
