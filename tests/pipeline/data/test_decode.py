@@ -33,6 +33,7 @@ def test_batches_hold_the_decoded_images_that_the_order_names(
     with Reader(str(tmp_path), "train", batch=16, seed=1, keys=True) as reader:
         for batch in islice(reader, 8):
             shard, row = order.batch(batch.position, 16)
+            assert batch.keys is not None
             assert batch.keys.tolist() == keys[starts[shard] + row].tolist()
             assert np.array_equal(batch.images.permute(0, 2, 3, 1).numpy(), images[starts[shard] + row])
 

@@ -32,6 +32,7 @@ def run_workers(settings: dict[str, Any], world_size: int, storage: Path) -> Non
         )
         with reader, Path(settings["log"], f"{rank}.txt").open("w") as log:
             for batch in islice(reader, settings["batches"]):
+                assert batch.keys is not None
                 log.write(b" ".join(batch.keys).decode() + "\n")
         if world_size > 1:
             torch.distributed.barrier()  # the rank that fails takes the others down: first let all write their logs

@@ -1,5 +1,6 @@
 """The cache of real statistics: whole entries or none, in folders and object stores."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,9 @@ def test_another_key_misses(location: str) -> None:
 
 
 @pytest.mark.parametrize("damage", [lambda content: content[:-100], lambda content: b"", lambda content: b"nonsense"])
-def test_a_damaged_entry_counts_as_none(tmp_path: Path, damage, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_entry_counts_as_none(
+    tmp_path: Path, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
     Cache(tmp_path).store({"data": "a"}, measurement())
     (entry,) = tmp_path.iterdir()
     entry.write_bytes(damage(entry.read_bytes()))

@@ -81,10 +81,10 @@ def test_kid_of_equal_distributions_is_zero_on_average() -> None:
 def test_kid_over_subsets_is_repeatable_and_leaves_the_random_state_alone() -> None:
     x, y = normal(30, 6, 0), normal(40, 6, 1, 1.3)
     np.random.seed(1)
-    before = np.random.get_state()[1].copy()
+    before = np.random.get_state(legacy=False)["state"]["key"].copy()
     mean, deviation = distances.kid_subsets(x, y, subsets=50, size=20)
     assert (mean, deviation) == distances.kid_subsets(x, y, subsets=50, size=20)
-    assert np.array_equal(before, np.random.get_state()[1])
+    assert np.array_equal(before, np.random.get_state(legacy=False)["state"]["key"])
     assert mean == pytest.approx(distances.kid(x, y), abs=4 * deviation / math.sqrt(50))
 
 

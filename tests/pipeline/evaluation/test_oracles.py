@@ -31,7 +31,7 @@ def save_random_weights(path: Path, images: torch.Tensor) -> None:
     from torch_fidelity import feature_extractor_inceptionv3 as peer
 
     class Unloaded(peer.FeatureExtractorInceptionV3):
-        def load_state_dict(self, *args: object, **kwargs: object) -> None:  # type: ignore[override]
+        def load_state_dict(self, *args: object, **kwargs: object) -> None:
             """Keeps the random weights that the constructor would replace."""
 
     torch.save({}, path)

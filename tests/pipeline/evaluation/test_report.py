@@ -91,6 +91,7 @@ def test_a_difference_has_an_interval_that_holds_zero_for_equals_and_not_for_wor
     one, two, dark = (found(tmp_path / f"{name}.npy", real, metrics=["kid", "pr"]) for name in ("one", "two", "dark"))
     for other, differs in ((two, False), (dark, True)):
         difference = other.minus(one)["kid_randconv"]
+        assert difference.interval is not None
         low, high = difference.interval
         assert (low > 0) is differs
         assert (low + high) / 2 == pytest.approx(difference.value)

@@ -1,5 +1,7 @@
 """The averaged generator: its weights, and the BatchNorm buffers without which its scores are random."""
 
+from typing import Any
+
 import torch
 
 from raygan.pipeline.models.dcgan import Generator
@@ -7,9 +9,10 @@ from raygan.pipeline.models.ema import CALIBRATION_BATCH, CALIBRATION_BATCHES, a
 from raygan.pipeline.models.noise import Purpose, latents
 
 
-def drifting_generator(steps: int, half_life: int) -> tuple[Generator, torch.nn.Module, list[torch.Tensor]]:
+def drifting_generator(steps: int, half_life: int) -> tuple[Any, Any, list[torch.Tensor]]:
+    """A generator whose weights changed at random `steps` times, its average, and the first layer's weights by step."""
     torch.manual_seed(0)
-    generator = Generator(32, latent=6, width=4, normalisation="batch")
+    generator: Any = Generator(32, latent=6, width=4, normalisation="batch")
     average = averaged(generator, batch=8, half_life=half_life)
     history = []
     for _ in range(steps):

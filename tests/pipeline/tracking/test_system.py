@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-import pynvml
+import pynvml  # type: ignore[import-untyped]
 import pytest
 
 from raygan.pipeline.tracking import system

@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,7 +108,7 @@ def test_a_reply_lost_after_the_server_stored_the_request_changes_nothing(
     for method in ("log_batch", "log_artifact", "set_tag"):
         real = getattr(server, method)
 
-        def stored_but_unanswered(*args: object, real=real, failed=[], **kwargs: object) -> None:  # noqa: B006
+        def stored_but_unanswered(*args: Any, real: Any = real, failed: list[bool] = [], **kwargs: Any) -> None:  # noqa: B006
             real(*args, **kwargs)
             if len(failed) < 2:
                 failed.append(True)
@@ -131,6 +132,7 @@ def test_a_killed_writer_leaves_a_spool_that_flush_delivers(uri: str, tmp_path: 
     program = """
 import os, sys
 from pathlib import Path
+from typing import Any
 from raygan.pipeline.tracking.spool.spool import Spool
 spool = Spool(Path(sys.argv[3]), sys.argv[1], sys.argv[2])
 for position in range(2500):
