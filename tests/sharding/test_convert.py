@@ -14,7 +14,7 @@ from PIL import Image
 from raygan.sharding.convert import Conversion, convert
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.format.images import crop_centre, decode, resized
-from raygan.sharding.format.manifest import Manifest
+from raygan.sharding.format.manifest import Encoding, Manifest
 from raygan.sharding.format.shard import open_shard
 from raygan.sharding.options import ShardingOptions
 from tests.sharding.sources import made as sources
@@ -51,9 +51,9 @@ def test_every_image_is_in_one_shard_of_its_split(converted: tuple[Path, Convers
 
 @pytest.mark.parametrize("encoding", ["npy", "jpg", "png", "webp"])
 def test_webdataset_reads_the_images_and_attributes_of_the_source(
-    encoding: str, source: Path, tmp_path: Path, ray_cluster: str
+    encoding: Encoding, source: Path, tmp_path: Path, ray_cluster: str
 ) -> None:
-    options = ShardingOptions(samples_per_shard=16, encoding=encoding, split="test")  # type: ignore[arg-type]
+    options = ShardingOptions(samples_per_shard=16, encoding=encoding, split="test")
     done = convert(str(source), str(tmp_path / "out"), options)
     paths = [str(tmp_path / "out" / entry.name) for entry in done.manifest.shards]
     samples = list(webdataset.WebDataset(paths, shardshuffle=False).decode("rgb8"))
@@ -68,8 +68,10 @@ def test_webdataset_reads_the_images_and_attributes_of_the_source(
 
 
 @pytest.mark.parametrize("encoding", ["npy", "jpg", "png", "webp"])
-def test_an_open_shard_gives_what_tarfile_finds(encoding: str, source: Path, tmp_path: Path, ray_cluster: str) -> None:
-    done = convert(str(source), str(tmp_path), ShardingOptions(encoding=encoding, split="valid"))  # type: ignore[arg-type]
+def test_an_open_shard_gives_what_tarfile_finds(
+    encoding: Encoding, source: Path, tmp_path: Path, ray_cluster: str
+) -> None:
+    done = convert(str(source), str(tmp_path), ShardingOptions(encoding=encoding, split="valid"))
     entry = done.manifest.shards[0]
     shard = open_shard(tmp_path / entry.name, entry, done.manifest)
     with tarfile.open(tmp_path / entry.name) as tar:
@@ -105,6 +107,8 @@ def test_mean_and_deviation_are_those_of_the_pixels(converted: tuple[Path, Conve
     out, done = converted
     shards = [open_shard(out / entry.name, entry, done.manifest) for entry in done.manifest.shards]
     pixels = np.concatenate([shard.pixels for shard in shards]).astype(np.float64)
+    assert done.manifest.mean
+    assert done.manifest.deviation
     assert np.allclose(done.manifest.mean, pixels.mean((0, 1, 2)), atol=1e-5)
     assert np.allclose(done.manifest.deviation, pixels.std((0, 1, 2)), atol=1e-5)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from raygan.sharding.convert import convert
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.format.images import crop_centre, decode, resized
-from raygan.sharding.format.manifest import Manifest
+from raygan.sharding.format.manifest import Encoding, Manifest
 from raygan.sharding.format.shard import open_shard
 from raygan.sharding.index import index, write_dali_index
 from raygan.sharding.options import ShardingOptions
@@ -105,9 +105,9 @@ def test_the_dali_index_finds_every_member(tmp_path: Path, ray_cluster: str) -> 
 
 @pytest.mark.ray_cluster
 @pytest.mark.parametrize("encoding", ["npy", "webp"])
-def test_the_contact_sheet_shows_the_images(encoding: str, tmp_path: Path, ray_cluster: str) -> None:
+def test_the_contact_sheet_shows_the_images(encoding: Encoding, tmp_path: Path, ray_cluster: str) -> None:
     source = sources.official(tmp_path / "source", 20)
-    done = convert(str(source), str(tmp_path / "out"), ShardingOptions(size=32, encoding=encoding))  # type: ignore[arg-type]
+    done = convert(str(source), str(tmp_path / "out"), ShardingOptions(size=32, encoding=encoding))
     sheet = np.asarray(Image.open(io.BytesIO(contact_sheet(str(tmp_path / "out"), "valid", columns=2, rows=2))))
     entry = done.manifest.shards_of("valid")[0]
     shard = open_shard(tmp_path / "out" / entry.name, entry, done.manifest)

@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -200,8 +201,23 @@ def test_the_attributes_of_a_face_do_not_contradict_each_other() -> None:
 
 def plain(face: Portrait, **changes: object) -> Portrait:
     """The portrait looking straight ahead, with nothing on, nothing hiding the face, and the changes asked for."""
-    person = {"beard": "none", "bangs": False, "receding": False, "sideburns": False, "length": "short", "young": True}
-    scene = {"yaw": 0.0, "roll": 0.0, "shift": (0.0, 0.0), "scale": 1.0, "blur": 0.0, "hat": "none", "glasses": "none"}
+    person: dict[str, Any] = {
+        "beard": "none",
+        "bangs": False,
+        "receding": False,
+        "sideburns": False,
+        "length": "short",
+        "young": True,
+    }
+    scene: dict[str, Any] = {
+        "yaw": 0.0,
+        "roll": 0.0,
+        "shift": (0.0, 0.0),
+        "scale": 1.0,
+        "blur": 0.0,
+        "hat": "none",
+        "glasses": "none",
+    }
     scene |= {"opening": 0.0, "smile": 0.0, "blush": 0.0, "lipstick": (190, 30, 60), "makeup": None, "earrings": None}
     for name, value in changes.items():
         (person if hasattr(face.person, name) else scene)[name] = value
