@@ -76,7 +76,7 @@ def _start(cpus: int) -> None:
     except OSError as e:
         raise RunError(
             f"Ray does not start on this machine ({_line(e)}); set RAY_TMPDIR to a folder with a short path "
-            "that you can write to and that has room"
+            "that you can write to and that has free space"
         ) from e
     except ValueError as e:
         raise RunError(f"Ray does not start on this machine ({_line(e)}); unset the RAY_ variable that it names") from e
