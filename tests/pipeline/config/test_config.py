@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from raygan.pipeline.config import PRESETS, Config, Discriminator, Launch
+from raygan.pipeline.config import PRESETS, Adversarial, Config, Discriminator, Launch
+from raygan.pipeline.launch.plan import resolved
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -27,14 +28,14 @@ def test_every_knob_is_documented_and_an_unknown_one_is_refused() -> None:
 
 def test_relative_folders_are_made_absolute_but_for_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    launch = Launch(shards="s3://bucket/faces", shard_cache="copies").resolved("demo")
+    launch = resolved(Launch(shards="s3://bucket/faces", shard_cache="copies"), "demo")
     assert (launch.shards, launch.runs) == ("s3://bucket/faces", str(tmp_path / "runs"))
-    assert launch.copies == {"cache_folder": str(tmp_path / "copies"), "cache_bytes": 100_000_000_000}
-    assert Launch().resolved("demo").shard_cache == "", "each node finds its own"
-    assert Launch(shard_cache="~/copies").resolved("demo").shard_cache == "~/copies"
+    assert (launch.shard_cache, launch.shard_cache_bytes) == (str(tmp_path / "copies"), 100_000_000_000)
+    assert resolved(Launch(shard_cache="~/copies"), "demo").shard_cache == "~/copies"
+    assert resolved(Launch(), "demo").shard_cache == "", "each node finds its own"
 
 
 def test_a_gradient_penalty_beside_batch_normalisation_is_refused_with_the_remedy() -> None:
-    with pytest.raises(ValidationError, match=r"--discriminator\.normalisation none"):
-        Config(r1=1.0)
-    assert Config(r1=1.0, discriminator=Discriminator(normalisation="none")).r1 == 1.0
+    with pytest.raises(ValidationError, match=r"`discriminator\.normalisation` none"):
+        Config.model_validate({"r1": 1.0})
+    assert Adversarial(r1=1.0, discriminator=Discriminator(normalisation="none")).r1 == 1.0
