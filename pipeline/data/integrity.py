@@ -1,40 +1,24 @@
-"""Checks before a run is resumed: its networks, objective, order and images are those that it was started with."""
+"""A run continues with the shards that it began with."""
 
 import hashlib
 from collections.abc import Iterable
-from operator import attrgetter
 from pathlib import Path
 
-from raygan.pipeline.config import Config
-from raygan.sharding.errors import RunError, UserError
+from raygan.pipeline.data.dataset import DataSet
+from raygan.sharding.errors import RunError
 from raygan.sharding.format.manifest import ShardEntry
 
 MARGIN = 60.0  # seconds that the clocks of two machines may differ by
 
-# The identity of a run: the networks, what they minimise, and the order of the images.
-FIXED = (
-    "seed",
-    "architecture",
-    "attributes",
-    "latent",
-    "latent_distribution",
-    "loss",
-    "window",
-    "generator.width",
-    "generator.normalisation",
-    "generator.upsampling",
-    "discriminator.width",
-    "discriminator.normalisation",
-    "discriminator.spectral_gain",
-)
 
+def check_run_shards(data: DataSet, splits: Iterable[str], since: float) -> None:
+    """Raises RunError if a shard of these splits is another one than it was at `since` (seconds since 1970).
 
-def refuse_changes(before: Config, after: Config) -> None:
-    """Raises UserError if a setting of FIXED differs between the run `before` and its continuation `after`."""
-    for field in FIXED:
-        old, new = attrgetter(field)(before), attrgetter(field)(after)
-        if old != new:
-            raise UserError(f"`{field}` {new}: the run was started with {old}, which a resumed run keeps; leave it out")
+    Shards in a store are compared with their digests when they are copied.
+    """
+    if (folder := data.folder.local) is not None:
+        for split in splits:
+            check_unchanged(folder, data.manifest.shards_of(split), since)
 
 
 def check_unchanged(folder: Path, entries: Iterable[ShardEntry], since: float) -> None:

@@ -14,10 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from raygan.pipeline.config.run import WINDOW
 from raygan.sharding.errors import UserError
 from raygan.sharding.hashing import hashes, key_of, permutation
-
-WINDOW = 32
 
 # Purposes, folded into the keys: the permutations and the coins are independent. They are frozen, as the hash is.
 _SHARDS, _SAMPLES, _COINS = (int.from_bytes(word, "big") for word in (b"shards", b"samples", b"coins"))

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from types import TracebackType
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.data.device_cache import DeviceCache
 from raygan.pipeline.data.flip import flipped
 from raygan.pipeline.data.order import WINDOW, Order
@@ -34,13 +35,12 @@ class Reader:
 
     The batches are a pure function of the data set, `seed`, `window`, `batch` and the position; `flip` mirrors half of
     the images, and which half follows from the order too. A thread stays `ahead` batches ahead. cache="device" loads
-    the whole split into the device's memory first, and changes nothing else. `options` are those of Shards: where
-    copies of remote shards are kept, and how many bytes of them.
+    the whole split into the device's memory first, and changes nothing else.
     """
 
     def __init__(
         self,
-        folder: str,
+        data: DataSet,
         split: str,
         batch: int,
         rank: int = 0,
@@ -54,14 +54,13 @@ class Reader:
         window: int = WINDOW,
         cache: Literal["none", "device"] = "none",
         ahead: int = AHEAD,
-        **options: Any,
     ) -> None:
         """Raises UserError for what cannot be, RunError for a shard that is missing."""
         if batch < world_size:
             raise UserError(
                 f"a batch of {batch} cannot be shared by {world_size} workers; make it {world_size} or more"
             )
-        self._shards = Shards(folder, split, **options)
+        self._shards = Shards(data, split)
         self._order = Order(self._shards.counts, seed, window, self._shards.manifest.lanes)
         self._batch, self._rank, self._world_size, self._flip = batch, rank, world_size, flip
         lanes = len(self._order.spans(*self._slice_at(position)))
@@ -69,10 +68,10 @@ class Reader:
         self._columns = _columns(attributes, self._shards.manifest.attributes)
         self._device, self._keys = torch.device(device), keys
         self._stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
-        self._resident = DeviceCache(self._shards, self._device) if cache == "device" else None
+        self._device_cache = DeviceCache(self._shards, self._device) if cache == "device" else None
         self._count = batch * (rank + 1) // world_size - batch * rank // world_size
         self._position = position
-        name = f"the reader of {folder} ({split}, rank {rank})"
+        name = f"the reader of {data} ({split}, rank {rank})"
         self._prefetch = Prefetch(self._next_batch, self._empty, ahead, name)
 
     @property
@@ -114,7 +113,7 @@ class Reader:
 
     def _empty(self) -> Tensor:
         """Host memory for a slice, uint8 [n, size, size, 3]; pinned if it goes to a GPU."""
-        count = 0 if self._resident is not None else self._count
+        count = 0 if self._device_cache is not None else self._count
         shape = (count, self._shards.size, self._shards.size, 3)
         return torch.empty(shape, dtype=torch.uint8, pin_memory=self._stream is not None)
 
@@ -138,8 +137,8 @@ class Reader:
 
     def _images(self, shard: Numbers, row: Numbers, host: Tensor) -> Tensor:
         """This rank's images on the device, uint8 [n, size, size, 3]."""
-        if self._resident is not None:
-            return self._resident.images(shard, row)
+        if self._device_cache is not None:
+            return self._device_cache.images(shard, row)
         self._shards.images(shard, row, host.numpy())
         return host.to(self._device, non_blocking=True)
 
@@ -148,16 +147,15 @@ class Reader:
         return values.to(self._device)
 
 
-def sequential(folder: str, split: str, first: int, count: int, batch: int, **options: Any) -> Iterator[Tensor]:
+def sequential(data: DataSet, split: str, first: int, count: int, batch: int) -> Iterator[Tensor]:
     """Images first, ..., first + count - 1 of a split in the order of its shards, as uint8 [b, 3, size, size].
 
-    The tensors are on the CPU and channels_last; the last may be smaller. `options` are those of Shards. Raises
-    UserError if there are not as many.
+    The tensors are on the CPU and channels_last; the last may be smaller. Raises UserError if there are not as many.
     """
-    shards = Shards(folder, split, **options)
+    shards = Shards(data, split)
     samples = int(shards.counts.sum())
     if first < 0 or first + count > samples:
-        raise UserError(f"{folder}: images {first} to {first + count} of {split}, which has {samples}; ask for fewer")
+        raise UserError(f"{data}: images {first} to {first + count} of {split}, which has {samples}; ask for fewer")
     try:
         for start in range(first, first + count, batch):
             images = shards.read_rows(start, min(batch, first + count - start))
@@ -166,12 +164,12 @@ def sequential(folder: str, split: str, first: int, count: int, batch: int, **op
         shards.close()
 
 
-def attribute_rows(folder: str, names: Sequence[str], count: int) -> Tensor:
+def attribute_rows(data: DataSet, names: Sequence[str], count: int) -> Tensor:
     """The attributes of `count` training images spread evenly over the data set, as uint8 0 or 1 [count, names].
 
     Raises UserError for an attribute that the data set does not have.
     """
-    shards = Shards(folder, "train")
+    shards = Shards(data, "train")
     columns = _columns(names, shards.manifest.attributes)
     try:
         ends = shards.counts.cumsum()

@@ -10,14 +10,13 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from raygan.pipeline.config import SHARD_CACHE_BYTES
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.data.decode import Decoder
 from raygan.pipeline.data.gather import gather
 from raygan.pipeline.data.shard_cache import ShardCache
 from raygan.sharding.errors import RunError, UserError
-from raygan.sharding.format.manifest import Manifest, ShardEntry
+from raygan.sharding.format.manifest import ShardEntry
 from raygan.sharding.format.shard import Shard, open_shard
-from raygan.sharding.storage.folder import Folder
 
 T = TypeVar("T", bound=np.generic)
 Bytes = NDArray[np.uint8]
@@ -26,39 +25,31 @@ LOOK_EVERY = 0.005  # seconds; a training step takes longer, a benchmark without
 
 
 class Shards:
-    """The shards of `split` in the data set in `folder` (a path or a URL), in the manifest's order.
+    """The shards of a split of a data set, in the manifest's order.
 
     At most `most_open` of them are open at a time. Every read first looks whether the files that it touches are still
     the ones that were opened: a memory map answers for the end that a file has lost with SIGBUS, not an exception. A
     file cut short within the milliseconds after the look still kills the process; check_lengths() then finds it.
-    Remote shards are read from copies in `cache_folder` (default: this node's cache folder), at most `cache_bytes`.
+    Remote shards are read from copies in the data set's cache.
     """
 
-    def __init__(
-        self,
-        folder: str,
-        split: str,
-        cache_folder: str = "",
-        cache_bytes: int = SHARD_CACHE_BYTES,
-        most_open: int = 256,
-    ) -> None:
-        """Raises UserError if there is no such data set or nothing in the split, RunError if a shard is missing."""
-        self.manifest = Manifest.load(folder)
+    def __init__(self, data: DataSet, split: str, most_open: int = 256) -> None:
+        """Raises UserError if there is nothing in the split, RunError if a shard is missing."""
+        self.manifest = data.manifest
         self.entries = self.manifest.shards_of(split)
         self.counts = np.array([entry.count for entry in self.entries], np.int64)
         if not self.counts.sum():
-            raise UserError(f"{folder}: no images in the split {split}; convert some, or choose another split")
+            raise UserError(f"{data}: no images in the split {split}; convert some, or choose another split")
         self.size = self.manifest.size
         self._most_open = most_open
         self._open: OrderedDict[int, _Opened] = OrderedDict()
         self._strides = np.array([entry.stride or 0 for entry in self.entries], np.int64)
         self._addresses = np.zeros(len(self.entries), np.int64)  # of the first image of each open, strided shard
         self._decoder = None if self.manifest.encoding == "npy" else Decoder(self.manifest)
-        where = Folder(folder)
-        self._local = where.local
+        self._local = data.folder.local
         self._cache = None
         if self._local is None:
-            self._cache = ShardCache(where, self.manifest.digest, cache_folder, cache_bytes)
+            self._cache = ShardCache(data.folder, self.manifest.digest, data.cache.folder, data.cache.bytes)
         else:
             check_lengths(self._local, self.entries)
 

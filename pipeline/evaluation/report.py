@@ -8,7 +8,9 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
-from raygan.pipeline.evaluation import bootstrap, ranks
+from raygan.pipeline.data.dataset import DataSet
+from raygan.pipeline.distributed import DistributedContext
+from raygan.pipeline.evaluation import bootstrap
 from raygan.pipeline.evaluation.scores import Evaluator, Generate, score_names
 from raygan.pipeline.evaluation.sources import Images, open_images
 from raygan.sharding.errors import UserError
@@ -83,7 +85,7 @@ class Report(BaseModel):
 
 def evaluate(
     candidate: str | Path | Generate,
-    real: str | Path,
+    real: str | Path | DataSet,
     split: str = "train",
     *,
     extractor: str = "randconv",
@@ -114,17 +116,18 @@ def evaluate(
         generate, count = _given(images), count or len(images)
         if count > len(images):
             raise UserError(f"{candidate}: holds {len(images)} images, not {count}; lower the count")
+    context = DistributedContext.current(device)
     evaluator = Evaluator(
         real,
         split,
         extractor=extractor,
         count=count,
         metrics=metrics,
-        device=device,
         cache=cache,
         kept=count,
         generator=generator,
         batch=batch,
+        context=context,
     )
     reals, fakes = evaluator.real(), evaluator.draw(_counting(generate, lambda drawn: progress(drawn, evaluator.count)))
     scores = evaluator.compare(reals, fakes)
@@ -137,7 +140,7 @@ def evaluate(
     def deviations() -> list[float]:
         return [deviation(reals, fakes, resamples) for deviation in names.values()]
 
-    found = ranks.known_to_all(deviations, len(names), evaluator.extractor.device)
+    found = context.computed_by_main(deviations, len(names))
     intervals = {
         name: (scores[name] - NORMAL_95 * deviation, scores[name] + NORMAL_95 * deviation)
         for name, deviation in zip(names, found, strict=True)

@@ -1,4 +1,9 @@
-"""Faces out of a generator: a pure function of its weights and (seed, purpose, index)."""
+"""How a trained generator is asked for images: a pure function of its weights and (seed, purpose, index)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -6,19 +11,31 @@ from torch import Tensor, nn
 from raygan.pipeline.models.layers import LatentInput
 from raygan.pipeline.models.noise import Purpose, latents
 
-BATCH = 256
+BATCH = 256  # images drawn at once
 
 
 class Sampler:
-    """Draws with a generator that is in evaluation mode; the image of an index never depends on the others."""
+    """Draws with a network in evaluation mode; the image of an index never depends on the others.
 
-    def __init__(self, network: nn.Module, latent: int, device: torch.device, seed: int = 0) -> None:
+    `network` takes latents, float32 [b, latent], and gives images, float32 [b, 3, size, size] in [-1, 1].
+    `arguments`: those its class was made with, for a model registry.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        latent: int,
+        device: torch.device,
+        seed: int = 0,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
         self.network, self.latent, self.device, self.seed = network.eval(), latent, device, seed
-        self.wanted: dict[int, bool] = {}  # attributes, by their place among the generator's, that all faces shall have
+        self.arguments = dict(arguments or {})
+        self.wanted: dict[int, bool] = {}  # attributes of all images, by their place among the generator's
 
     @torch.no_grad()
     def draw(self, first: int, count: int, purpose: Purpose = Purpose.FACES) -> Tensor:
-        """The faces of the indices first, ..., first + count - 1, as uint8 [count, 3, size, size] on the CPU."""
+        """The images of the indices first, ..., first + count - 1, as uint8 [count, 3, size, size] on the CPU."""
         parts = []
         for start in range(first, first + count, BATCH):
             noise = latents(self.seed, purpose, start, min(BATCH, first + count - start), self.latent)
@@ -28,9 +45,8 @@ class Sampler:
     def _drawn(self, noise: Tensor) -> Tensor:
         given: tuple[Tensor, ...] = ()
         if self.wanted:
-            attributes = next(part for part in self.network.modules() if isinstance(part, LatentInput)).attributes_from(
-                noise
-            )
+            latent_input = next(part for part in self.network.modules() if isinstance(part, LatentInput))
+            attributes = latent_input.attributes_from(noise)
             for place, has in self.wanted.items():
                 attributes[:, place] = has
             given = (attributes,)
@@ -38,12 +54,12 @@ class Sampler:
         return images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu()
 
     def sheet(self, count: int, columns: int) -> Tensor:
-        """The first `count` faces in rows, as uint8 [height, width, 3]: always the same latents."""
+        """The first `count` images in rows, as uint8 [height, width, 3]: always the same latents."""
         return grid(self.draw(0, count), columns)
 
     @torch.no_grad()
     def between(self, first: int, second: int, steps: int) -> Tensor:
-        """`steps` faces from one index to another, both included, as uint8 [steps, 3, size, size].
+        """`steps` images from one index to another, both included, as uint8 [steps, 3, size, size].
 
         The latents turn from one to the other at their own length: those on the straight line between them are
         shorter than any that the generator was trained on (White: Sampling Generative Networks, 2016).
@@ -55,9 +71,9 @@ class Sampler:
         noise *= length / noise.norm(dim=1, keepdim=True).clamp(min=1e-6)
         return self._drawn(noise.to(self.device))
 
-    def journey(self, stations: int, steps: int) -> Tensor:
-        """Rows of `steps` faces, row i from face i to face i + 1, as uint8 [height, width, 3]: always the same ones."""
-        return grid(torch.cat([self.between(i, i + 1, steps) for i in range(stations)]), steps)
+    def interpolations(self, count: int, steps: int) -> Tensor:
+        """Rows of `steps` images, row i from image i to image i + 1, as uint8 [height, width, 3]."""
+        return grid(torch.cat([self.between(i, i + 1, steps) for i in range(count)]), steps)
 
 
 def grid(images: Tensor, columns: int, gap: int = 2) -> Tensor:

@@ -1,15 +1,16 @@
 """Scores of generated images against real images, computed by any number of workers."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from raygan.pipeline.evaluation import distances, ranks
+from raygan.pipeline.data.dataset import DataSet
+from raygan.pipeline.distributed import DistributedContext
+from raygan.pipeline.evaluation import distances
 from raygan.pipeline.evaluation.cache import Cache, Measurement, default_location
 from raygan.pipeline.evaluation.extractors.extractor import Extractor, load_extractor
 from raygan.pipeline.evaluation.sources import open_images
@@ -51,21 +52,21 @@ def score_names(metric: str, extractor: Extractor) -> tuple[str, ...]:
 class Evaluator:
     """Scores images against one set of real images, whose statistics are computed once and cached.
 
-    real: a data set's folder (of which `split` is used), a folder of images, or an .npy file. extractor: as
+    real: a data set (of which `split` is used), a folder of images, or an .npy file. extractor: as
     `load_extractor` takes it. count: generated images per score. real_count: real images (default: `count`, or all if
     there are fewer). metrics: keys of METRICS. cache: a folder or fsspec URL (default: `cache.default_location()`).
     kept: KID and its like use the first so many features of each side, for they need features and not only sums.
     generator: which weights draw the images, for the identity; None where that is not known. batch: images per forward
-    pass. copies: options of Shards: where copies of remote shards are kept. Raises UserError for what cannot be; so
-    does `load_extractor`.
+    pass. context: the workers that share the work (default: those of torch's process group), whose device computes.
+    Raises UserError for what cannot be; so does `load_extractor`.
 
-    With torch.distributed initialised, every rank calls `real` and `score`, does its share and gets the same scores.
-    Nothing here draws from or changes the global random state.
+    Every rank calls `real` and `score`, does its share and gets the same scores. Nothing here draws from or changes the
+    global random state.
     """
 
     def __init__(
         self,
-        real: str | Path,
+        real: str | Path | DataSet,
         split: str = "train",
         *,
         extractor: str = "randconv",
@@ -77,12 +78,13 @@ class Evaluator:
         kept: int = 10_000,
         generator: str | None = "ema",
         batch: int = 100,
-        copies: Mapping[str, Any] | None = None,
+        context: DistributedContext | None = None,
     ) -> None:
         if unknown := [metric for metric in metrics if metric not in METRICS]:
             raise UserError(f"metric {unknown[0]!r} is not known; there are {', '.join(METRICS)}")
-        self._images = open_images(real, split, **(copies or {}))
-        self.extractor = load_extractor(extractor, device)
+        self._images = open_images(real, split)
+        self._context = context or DistributedContext.current(device)
+        self.extractor = load_extractor(extractor, self._context.device)
         self.count, self._real_count = count, min(real_count or count, len(self._images))
         if min(self.count, self._real_count) < 2:
             raise UserError(f"{real}: a score needs at least 2 images on both sides; raise the count")
@@ -110,23 +112,23 @@ class Evaluator:
     def _load(self) -> Measurement | None:
         """The measurement in the cache of rank 0, for all ranks: they need not share a file system."""
         device, key = self.extractor.device, self._real_identity()
-        found = self._cache.load(key, device) if ranks.rank() == 0 else None
+        found = self._cache.load(key, device) if self._context.is_main else None
         hit = torch.tensor([found is not None], dtype=torch.float32, device=device)
-        ranks.from_first(hit)
+        self._context.broadcast(hit)
         if not hit:
             return None
         measurement = found or self._empty(self._real_count)
         statistics = measurement.statistics
         statistics.count = self._real_count
         for tensor in (statistics.reference, statistics.sum, statistics.outer, measurement.features):
-            ranks.from_first(tensor)
+            self._context.broadcast(tensor)
         return measurement
 
     def _compute(self) -> Measurement:
         measurement = self.measure(
             lambda first, count: self._images.batches(first, count, self._batch), self._real_count
         )
-        if ranks.rank() == 0:
+        if self._context.is_main:
             self._cache.store(self._real_identity(), measurement)
         return measurement
 
@@ -160,9 +162,9 @@ class Evaluator:
             self._measure_share(batches, count, measurement)
         except Exception as raised:
             error = raised
-        ranks.fail_together(error, self.extractor.device)
-        measurement.statistics.reduce()
-        ranks.add_up(measurement.features)
+        self._context.fail_together(error)
+        measurement.statistics.reduce(self._context)
+        self._context.sum(measurement.features)
         return measurement
 
     def _empty(self, count: int) -> Measurement:
@@ -172,7 +174,7 @@ class Evaluator:
         )
 
     def _measure_share(self, batches: Batches, count: int, measurement: Measurement) -> None:
-        position, end = ranks.share(count, self._batch)
+        position, end = self._context.block_share(count, self._batch)
         for images in batches(position, end - position):
             self._refuse_other_sizes(images)
             features = self.extractor(images)
@@ -198,7 +200,7 @@ class Evaluator:
         def values() -> list[float]:
             return [value for metric in self.metrics for value in METRICS[metric].values(real, fake)]
 
-        scores = dict(zip(names, ranks.known_to_all(values, len(names), self.extractor.device), strict=True))
+        scores = dict(zip(names, self._context.computed_by_main(values, len(names)), strict=True))
         if not all(map(math.isfinite, scores.values())):
             raise RunError(f"{self.extractor.name}: a score is not finite; the features of some image are not either")
         return scores

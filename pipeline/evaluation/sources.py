@@ -3,16 +3,16 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.data.reader import sequential
 from raygan.sharding.errors import RunError, UserError
-from raygan.sharding.format.manifest import Manifest
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 
@@ -30,15 +30,16 @@ class Images(Protocol):
         """The images first, ..., first + count - 1 as uint8 [at most batch, 3, H, W]."""
 
 
-def open_images(location: str | Path, split: str = "train", **copies: Any) -> Images:
+def open_images(location: str | Path | DataSet, split: str = "train") -> Images:
     """Opens a raygan data set (a folder or URL with manifest.json; `split` of it), a folder of images, or an .npy file.
 
-    UserError if there is no such thing. Only a data set has splits; of others all images are taken. `copies` are the
-    options of Shards: where copies of remote shards are kept.
+    UserError if there is no such thing. Only a data set has splits; of others all images are taken.
     """
+    if isinstance(location, DataSet):
+        return Split(location, split)
     path = Path(location)
     if "://" in str(location) or (path / "manifest.json").is_file():
-        return DataSet(str(location), split, copies)
+        return Split(DataSet.open(str(location)), split)
     if path.is_dir():
         return Folder(path)
     if path.suffix == ".npy" and path.is_file():
@@ -46,16 +47,14 @@ def open_images(location: str | Path, split: str = "train", **copies: Any) -> Im
     raise UserError(f"{path}: neither a data set (manifest.json), nor a folder of images, nor an .npy file; give one")
 
 
-class DataSet:
+class Split:
     """One split of a data set that raygan sharded."""
 
-    def __init__(self, folder: str, split: str, copies: dict[str, Any]) -> None:
-        manifest, self._copies = Manifest.load(folder), copies
-        self._folder, self._split, self._length = folder, split, manifest.samples(split)
+    def __init__(self, data: DataSet, split: str) -> None:
+        manifest = data.manifest
+        self._data, self._split, self._length = data, split, manifest.samples(split)
         if not self._length:
-            raise UserError(f"{folder}: the split {split} is empty; choose another")
-        if manifest.size is None:
-            raise UserError(f"{folder}: its images vary in size; shard them with a size")
+            raise UserError(f"{data}: the split {split} is empty; choose another")
         size = f"{manifest.size}x{manifest.size}"
         facts = {"data": manifest.digest, "size": size, "crop": manifest.crop, "resize": manifest.resize}
         self.identity = {name: str(fact) for name, fact in facts.items()} | {"split": split}
@@ -64,7 +63,7 @@ class DataSet:
         return self._length
 
     def batches(self, first: int, count: int, batch: int) -> Iterator[Tensor]:
-        return sequential(self._folder, self._split, first, count, batch, **self._copies)
+        return sequential(self._data, self._split, first, count, batch)
 
 
 class Folder:

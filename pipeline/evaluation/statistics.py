@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from raygan.pipeline.evaluation import ranks
+from raygan.pipeline.distributed import DistributedContext
 
 
 class Statistics:
@@ -34,15 +34,15 @@ class Statistics:
         self.sum += shifted.sum(0)
         self.outer.addmm_(shifted.T, shifted)
 
-    def reduce(self) -> None:
+    def reduce(self, context: DistributedContext) -> None:
         """Sums over the ranks: each then has the statistics of all. Every rank calls it, one without features, too."""
         count = self.sum.new_full((1,), self.count)
         total = self.sum + self.count * self.reference
-        ranks.add_up(count)
-        ranks.add_up(total)
+        context.sum(count)
+        context.sum(total)
         self._move(total / count.clamp(min=1))
-        ranks.add_up(self.sum)
-        ranks.add_up(self.outer)
+        context.sum(self.sum)
+        context.sum(self.outer)
         self.count = int(count)
 
     def _move(self, reference: Tensor) -> None:

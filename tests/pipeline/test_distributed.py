@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
 
+from raygan.pipeline.distributed import DistributedContext
 from raygan.pipeline.evaluation.scores import Evaluator
 from raygan.pipeline.evaluation.statistics import Statistics
 from raygan.sharding.errors import RunError
@@ -24,12 +25,12 @@ def gathered(parts: list[torch.Tensor]) -> Statistics:
     statistics = Statistics(6)
     for part in parts:
         statistics.add(part)
-    statistics.reduce()
+    statistics.reduce(DistributedContext.current())
     return statistics
 
 
-def findings(folder: Path, rank: int, world_size: int) -> dict[str, object]:
-    """What this rank finds: statistics of its features, scores of its share, and how a failure of rank 1 looks."""
+def results(folder: Path, rank: int, world_size: int) -> dict[str, object]:
+    """What this rank computes: statistics of its features, scores of its share, and how a failure of rank 1 looks."""
     shares = {1: [50], 2: [50, 0], 3: [13, 0, 37]}[world_size]
     found: dict[str, object] = {}
     statistics = gathered([*features().split(shares)[rank].split(5)])
@@ -59,7 +60,7 @@ def in_process(rank: int, folder: str) -> None:
         if rank < world_size:
             store = f"file://{folder}/store-{world_size}"
             dist.init_process_group("gloo", init_method=store, rank=rank, world_size=world_size)
-            found = findings(Path(folder), rank, world_size)
+            found = results(Path(folder), rank, world_size)
             Path(folder, f"found-{world_size}-{rank}.json").write_text(json.dumps(found))
             dist.destroy_process_group()
 
@@ -76,7 +77,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def alone(folder: Path) -> dict[str, object]:
-    return findings(folder, 0, 1)
+    return results(folder, 0, 1)
 
 
 @pytest.mark.parametrize(("world_size", "rank"), [(2, 0), (2, 1), (3, 0), (3, 1), (3, 2)])

@@ -12,6 +12,7 @@ from multiprocessing.synchronize import Barrier
 
 import psutil
 
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.data.reader import Reader
 from raygan.sharding.format.manifest import Manifest
 
@@ -26,7 +27,7 @@ def mapped_shards() -> tuple[int, int]:
 
 def read(folder: str, both: Barrier, found: SimpleQueue) -> None:
     batches = -(-Manifest.load(folder).samples("train") // BATCH)
-    with Reader(folder, "train", BATCH) as reader:
+    with Reader(DataSet.open(folder), "train", BATCH) as reader:
         for _ in islice(reader, batches):
             pass
         both.wait()

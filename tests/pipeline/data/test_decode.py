@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.data.order import Order
 from raygan.pipeline.data.reader import Reader
 from raygan.pipeline.data.shards import Shards
@@ -30,7 +31,7 @@ def test_batches_hold_the_decoded_images_that_the_order_names(
     keys, images = stored(tmp_path)
     starts = np.cumsum([0, *COUNTS])
     order = Order(COUNTS, seed=1)
-    with Reader(str(tmp_path), "train", batch=16, seed=1, keys=True) as reader:
+    with Reader(DataSet.open(str(tmp_path)), "train", batch=16, seed=1, keys=True) as reader:
         for batch in islice(reader, 8):
             shard, row = order.batch(batch.position, 16)
             assert batch.keys is not None
@@ -47,7 +48,7 @@ def test_a_damaged_image_ends_the_run_with_its_shard_and_number(tmp_path: Path, 
         for row in (7, 12):
             file.seek(entry.offsets[row])
             file.write(bytes(40))
-    shards = Shards(str(tmp_path), "train")
+    shards = Shards(DataSet.open(str(tmp_path)), "train")
     with pytest.raises(RunError, match=r"train-000001\.tar: image 7 cannot be decoded"):
         shards.read_rows(0, sum(COUNTS))
     shards.close()

@@ -5,11 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from raygan.pipeline.config import Launch, smoke
 from raygan.pipeline.data.integrity import MARGIN, check_unchanged
-from raygan.pipeline.launch.trainer import train
-from raygan.pipeline.training.runs import Run
-from raygan.sharding.errors import RunError, UserError
+from raygan.sharding.errors import RunError
 from raygan.sharding.format.manifest import Manifest
 from tests.pipeline.small_datasets import write_dataset
 
@@ -35,12 +32,3 @@ def test_a_shard_that_was_touched_and_is_the_same_passes_and_one_that_is_gone_do
     (folder / entries[0].name).unlink()
     with pytest.raises(RunError, match="No such file or directory; put the shard back"):
         check_unchanged(folder, entries, since=0.0)
-
-
-@pytest.mark.parametrize(("setting", "value"), [("seed", 1), ("loss", "mmd"), ("latent_distribution", "uniform")])
-def test_a_program_that_resumes_a_run_cannot_change_what_it_is(tmp_path: Path, setting: str, value: object) -> None:
-    folder = write_dataset(tmp_path / "faces", [32], size=32)
-    launch = Launch(name="a", shards=str(folder), runs=tmp_path)
-    Run(config=smoke(), launch=launch, data=Manifest.load(folder).digest, tracking="t", run_id="r").save()
-    with pytest.raises(UserError, match=f"`{setting}` {value}: the run was started with .*, which a resumed run keeps"):
-        train(smoke().model_copy(update={setting: value}), launch, resume=True)

@@ -15,6 +15,7 @@ import psutil
 import pytest
 import torch
 
+from raygan.pipeline.data.dataset import CacheOptions, DataSet
 from raygan.pipeline.data.order import Order
 from raygan.pipeline.data.reader import Reader, sequential
 from raygan.pipeline.data.shards import LOOK_EVERY
@@ -46,7 +47,7 @@ def test_batches_hold_the_images_that_the_order_names(dataset: Path) -> None:
     keys, images = stored(dataset)
     starts = np.cumsum([0, *COUNTS])
     order = Order(COUNTS, seed=3, window=2)
-    with Reader(str(dataset), "train", batch=32, seed=3, position=7, window=2, keys=True) as reader:
+    with Reader(DataSet.open(str(dataset)), "train", batch=32, seed=3, position=7, window=2, keys=True) as reader:
         for number, batch in enumerate(islice(reader, 20)):
             assert batch.position == 7 + 32 * number
             shard, row = order.batch(batch.position, 32)
@@ -64,7 +65,8 @@ def test_the_workers_batches_joined_do_not_depend_on_their_number(tmp_path: Path
 
     def joined(world_size: int, position: int, batches: int) -> list[tuple[bytes, ...]]:
         readers = [
-            Reader(folder, "train", 30, rank, world_size, position=position, keys=True) for rank in range(world_size)
+            Reader(DataSet.open(folder), "train", 30, rank, world_size, position=position, keys=True)
+            for rank in range(world_size)
         ]
         shown = [tuple(key for reader in readers for key in next(reader).keys.tolist()) for _ in range(batches)]
         for reader in readers:
@@ -84,7 +86,9 @@ def test_flips_mirror_half_of_the_images_and_do_not_depend_on_the_world_size(dat
     def flips(world_size: int) -> list[bool]:
         seen = []
         for rank in range(world_size):
-            with Reader(str(dataset), "train", 2 * SAMPLES, rank, world_size, flip=True, keys=True) as reader:
+            with Reader(
+                DataSet.open(str(dataset)), "train", 2 * SAMPLES, rank, world_size, flip=True, keys=True
+            ) as reader:
                 batch = next(reader)
             for key, image in zip(batch.keys.tolist(), batch.images.permute(0, 2, 3, 1).numpy(), strict=True):
                 flipped = np.array_equal(image, images[key][:, ::-1])
@@ -100,7 +104,7 @@ def test_flips_mirror_half_of_the_images_and_do_not_depend_on_the_world_size(dat
 
 def test_attributes_come_along_in_the_order_asked_for(dataset: Path) -> None:
     wanted = ("Young", "Male")
-    with Reader(str(dataset), "train", 25, attributes=wanted, keys=True) as reader:
+    with Reader(DataSet.open(str(dataset)), "train", 25, attributes=wanted, keys=True) as reader:
         batch = next(reader)
     written = {}
     for path in dataset.glob("*.tar"):
@@ -122,23 +126,31 @@ def same_batches(one: Reader, other: Reader, count: int) -> None:
         assert a.images.is_contiguous(memory_format=torch.channels_last)
 
 
+def far(folder: Path, most: int = 10**9) -> DataSet:
+    """The data set in a store that fails now and then, with a cache beside it of so many bytes."""
+    return DataSet.open(f"flaky://{folder}", CacheOptions(str(folder / "copies"), most))
+
+
 WHOLE = {"split": "train", "batch": 30, "flip": True, "attributes": ("Male",), "keys": True, "window": 2}
 
 
 def test_a_split_kept_on_the_device_gives_the_same_batches(dataset: Path) -> None:
-    with Reader(str(dataset), **WHOLE) as plain, Reader(str(dataset), cache="device", **WHOLE) as resident:
+    with (
+        Reader(DataSet.open(str(dataset)), **WHOLE) as plain,
+        Reader(DataSet.open(str(dataset)), cache="device", **WHOLE) as resident,
+    ):
         same_batches(plain, resident, 20)
 
 
 def test_a_split_that_does_not_fit_on_the_device_is_refused(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("raygan.pipeline.data.device_cache._free", lambda device: 1000)
     with pytest.raises(UserError, match="use `cache` none"):
-        Reader(str(dataset), cache="device", **WHOLE)
+        Reader(DataSet.open(str(dataset)), cache="device", **WHOLE)
 
 
 def test_remote_shards_give_the_same_batches_each_brought_once_before_it_is_needed(fragile: Path) -> None:
-    local = Reader(str(fragile), **WHOLE)
-    remote = Reader(f"flaky://{fragile}", cache_folder=str(fragile / "copies"), **WHOLE)
+    local = Reader(DataSet.open(str(fragile)), **WHOLE)
+    remote = Reader(far(fragile), **WHOLE)
     with local, remote:
         same_batches(local, remote, 20)
         assert sorted(reads(fragile)) == [f"train-{number:06d}.tar" for number in range(len(COUNTS))]
@@ -147,7 +159,7 @@ def test_remote_shards_give_the_same_batches_each_brought_once_before_it_is_need
 def test_a_remote_shard_that_is_gone_ends_the_run_with_its_name(fragile: Path) -> None:
     remove(fragile / "train-000003.tar")
     with (
-        Reader(f"flaky://{fragile}", cache_folder=str(fragile / "copies"), **WHOLE) as reader,
+        Reader(far(fragile), **WHOLE) as reader,
         pytest.raises(RunError, match=r"flaky://.*train-000003\.tar"),
     ):
         read(reader, 2 * SAMPLES)
@@ -155,16 +167,16 @@ def test_a_remote_shard_that_is_gone_ends_the_run_with_its_name(fragile: Path) -
 
 def test_a_remote_window_larger_than_the_cache_is_refused(fragile: Path) -> None:
     with pytest.raises(UserError, match="lower the window"):
-        Reader(f"flaky://{fragile}", cache_folder=str(fragile / "copies"), cache_bytes=10_000, **WHOLE)
+        Reader(far(fragile, 10_000), **WHOLE)
 
 
 def test_sequential_reads_a_share_in_the_order_of_the_shards(dataset: Path) -> None:
     _, images = stored(dataset)
-    parts = list(sequential(str(dataset), "train", 35, 120, 50))
+    parts = list(sequential(DataSet.open(str(dataset)), "train", 35, 120, 50))
     assert [len(part) for part in parts] == [50, 50, 20]
     assert np.array_equal(torch.cat(parts).permute(0, 2, 3, 1).numpy(), images[35:155])
     with pytest.raises(UserError, match="which has 200"):
-        next(sequential(str(dataset), "train", 150, 51, 50))
+        next(sequential(DataSet.open(str(dataset)), "train", 150, 51, 50))
 
 
 def read(reader: Reader, images: int) -> None:
@@ -194,7 +206,7 @@ def overwrite(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [truncate, remove, replace, overwrite])
 def test_a_shard_that_changes_while_it_is_read_ends_the_run_with_its_name(fragile: Path, damage) -> None:  # type: ignore[no-untyped-def]
-    with Reader(str(fragile), "train", 20, ahead=2) as reader:
+    with Reader(DataSet.open(str(fragile)), "train", 20, ahead=2) as reader:
         read(reader, SAMPLES)
         while reader.ready < 2:  # the thread rests: nothing can guard a read that is under way
             time.sleep(0.01)
@@ -209,17 +221,17 @@ def test_a_damaged_header_is_found_when_the_shard_is_opened(fragile: Path) -> No
     data = bytearray(path.read_bytes())
     data[1] ^= 1
     path.write_bytes(data)
-    with Reader(str(fragile), "train", 20) as reader, pytest.raises(RunError, match=r"train-000002\.tar"):
+    with Reader(DataSet.open(str(fragile)), "train", 20) as reader, pytest.raises(RunError, match=r"train-000002\.tar"):
         read(reader, SAMPLES)
 
 
 def test_a_missing_or_short_shard_is_found_before_anything_is_read(fragile: Path) -> None:
     truncate(fragile / "train-000001.tar")
     with pytest.raises(RunError, match=r"train-000001\.tar"):
-        Reader(str(fragile), "train", 20)
+        Reader(DataSet.open(str(fragile)), "train", 20)
     remove(fragile / "train-000001.tar")
     with pytest.raises(RunError, match=r"train-000001\.tar"):
-        Reader(str(fragile), "train", 20)
+        Reader(DataSet.open(str(fragile)), "train", 20)
 
 
 @pytest.mark.parametrize(
@@ -234,12 +246,13 @@ def test_a_missing_or_short_shard_is_found_before_anything_is_read(fragile: Path
 )
 def test_what_cannot_be_read_is_refused_at_once(dataset: Path, options: dict, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        Reader(**{"folder": str(dataset), "split": "train", "batch": 20} | options)
+        Reader(**{"data": DataSet.open(str(dataset)), "split": "train", "batch": 20} | options)
 
 
 def test_twenty_epochs_need_no_more_memory_than_two(tmp_path: Path) -> None:
     counts = [500] * 4
-    with Reader(str(write_dataset(tmp_path, counts, size=32)), "train", 50, flip=True, attributes=("Male",)) as reader:
+    data = DataSet.open(str(write_dataset(tmp_path, counts, size=32)))
+    with Reader(data, "train", 50, flip=True, attributes=("Male",)) as reader:
         read(reader, 2 * sum(counts))
         before = psutil.Process().memory_info().rss
         read(reader, 18 * sum(counts))
@@ -258,7 +271,7 @@ def test_two_workers_on_a_node_share_the_page_cache(tmp_path: Path) -> None:
 
 def test_close_stops_the_thread_and_keeps_what_was_taken(dataset: Path) -> None:
     before = threading.active_count()
-    reader = Reader(str(dataset), "train", 20)
+    reader = Reader(DataSet.open(str(dataset)), "train", 20)
     batch = next(reader)
     kept = batch.images.clone()
     reader.close()

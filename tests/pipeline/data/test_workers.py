@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.data.reader import Reader
 from tests.pipeline.small_datasets import write_dataset
 
@@ -24,11 +25,19 @@ def run_workers(settings: dict[str, Any], world_size: int, storage: Path) -> Non
         import ray.train
         import torch
 
+        from raygan.pipeline.data.dataset import DataSet
         from raygan.pipeline.data.reader import Reader
 
         rank, world_size = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
         reader = Reader(
-            settings["folder"], "train", settings["batch"], rank, world_size, 7, settings["position"], keys=True
+            DataSet.open(settings["folder"]),
+            "train",
+            settings["batch"],
+            rank,
+            world_size,
+            7,
+            settings["position"],
+            keys=True,
         )
         with reader, Path(settings["log"], f"{rank}.txt").open("w") as log:
             for batch in islice(reader, settings["batches"]):
@@ -37,7 +46,7 @@ def run_workers(settings: dict[str, Any], world_size: int, storage: Path) -> Non
         if world_size > 1:
             torch.distributed.barrier()  # the rank that fails takes the others down: first let all write their logs
         if rank == settings["fails"]:
-            with Reader(settings["damaged"], "train", settings["batch"]) as reader:
+            with Reader(DataSet.open(settings["damaged"]), "train", settings["batch"]) as reader:
                 list(reader)
         if world_size > 1:
             torch.distributed.barrier()
@@ -59,9 +68,8 @@ def logged(folder: Path) -> list[str]:
 
 def shown_by(folder: Path, world_size: int, position: int) -> list[str]:
     """The global batches that as many readers in this process show."""
-    readers = [
-        Reader(str(folder), "train", BATCH, rank, world_size, 7, position, keys=True) for rank in range(world_size)
-    ]
+    data = DataSet.open(str(folder))
+    readers = [Reader(data, "train", BATCH, rank, world_size, 7, position, keys=True) for rank in range(world_size)]
     lines = []
     for batches in islice(zip(*readers, strict=True), BATCHES):
         lines.append(" ".join(b" ".join(batch.keys).decode() for batch in batches))

@@ -37,9 +37,9 @@ def test_between_two_faces_lie_faces_of_latents_as_long_as_theirs() -> None:
     assert lengths == sorted(lengths) or lengths == sorted(lengths, reverse=True)
 
 
-def test_a_journey_passes_the_first_faces() -> None:
+def test_interpolations_pass_the_first_faces() -> None:
     drawn = faces()
-    sheet = drawn.journey(3, 5)
+    sheet = drawn.interpolations(3, 5)
     assert sheet.shape == (3 * 34 + 2, 5 * 34 + 2, 3)
     for row in range(3):
         top = 2 + 34 * row

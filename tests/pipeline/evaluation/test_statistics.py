@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raygan.pipeline.distributed import DistributedContext
 from raygan.pipeline.evaluation.statistics import Statistics
 
 
@@ -39,6 +40,6 @@ def test_a_mean_far_from_zero_costs_no_digits() -> None:
 def test_reduce_in_one_process_changes_nothing_but_the_reference() -> None:
     x = features(50)
     statistics = gathered([*x.split(7)])
-    statistics.reduce()
+    statistics.reduce(DistributedContext())
     torch.testing.assert_close(statistics.mean, x.mean(0), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(statistics.covariance, torch.cov(x.T), rtol=1e-11, atol=1e-11)
