@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from raygan.pipeline.config import Config
+from raygan.pipeline.config import Config, Discriminator
 from raygan.pipeline.models import article, dcgan
 from raygan.pipeline.models.spectral import constrain
 
@@ -12,12 +12,6 @@ N = TypeVar("N", bound=nn.Module)
 
 ARCHITECTURES: dict[str, Any] = {"dcgan": dcgan, "article": article}  # modules with a Generator and a Discriminator
 Generator = dcgan.Generator | article.Generator
-
-
-def sizes(config: Config) -> tuple[int, ...]:
-    """The sizes of images (height and width, pixels) that the configured architecture supports."""
-    supported: tuple[int, ...] = ARCHITECTURES[config.architecture].Generator.sizes
-    return supported
 
 
 def generator(config: Config, size: int) -> Generator:
@@ -39,9 +33,8 @@ def generator_arguments(config: Config, size: int) -> dict[str, Any]:
     }
 
 
-def discriminator(config: Config, size: int, outputs: int) -> nn.Module:
+def discriminator(config: Config, settings: Discriminator, size: int, outputs: int) -> nn.Module:
     """A discriminator of images `size` pixels high and wide, with `outputs` numbers per image."""
-    settings = config.discriminator
     network = ARCHITECTURES[config.architecture].Discriminator(
         size, settings.width, settings.normalisation, outputs, len(config.attributes)
     )

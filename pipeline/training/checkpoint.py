@@ -1,7 +1,7 @@
 """What a checkpoint holds, and the exact way back.
 
-A checkpoint is a folder: `state.pt` (both networks, both optimizers and the average, read with weights_only) and
-`checkpoint.json` (all else, for people too, with the digest of the state). Latents and the order of the images are
+A checkpoint is a folder: `state.pt` (the objective's state: networks, optimizers, averages; read with weights_only)
+and `checkpoint.json` (all else, for people too, with the digest of the state). Latents and the order of the images are
 functions of the position, so no generator's state has to be kept.
 """
 
@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
+from raygan.pipeline.config import Weights
 from raygan.pipeline.evaluation.sampler import Sampler
-from raygan.pipeline.models import build
-from raygan.pipeline.models.ema import averaged, recalibrate
-from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
-from raygan.pipeline.training.header import HEADER, Header, Weights, read_header
+from raygan.pipeline.objectives import registry
+from raygan.pipeline.objectives.base import Objective
+from raygan.pipeline.training.header import HEADER, Header, read_header
 from raygan.sharding.errors import RunError
 from raygan.sharding.storage.folder import Folder
 
@@ -33,63 +32,64 @@ class Snapshot(NamedTuple):
 
 
 def snapshot(
-    adversaries: AdversarialObjective, position: int, data: str, identity: dict[str, str], scores: dict[str, float]
+    objective: Objective, position: int, data: str, identity: dict[str, str], scores: dict[str, float]
 ) -> Snapshot:
-    """`data`: the data set's digest. `scores`: of an evaluation at this position, in which `identity` was judged."""
-    state = io.BytesIO()
-    torch.save(adversaries.state_dict(), state)
+    """`data`: the data set's digest. `scores`: of an evaluation at this position, with `identity`."""
     header = Header(
         position=position,
-        config=adversaries.config,
-        size=adversaries.size,
+        config=objective.config,
+        size=objective.size,
         data=data,
         identity=identity,
         scores=scores,
     )
-    return Snapshot(header, state.getbuffer())
+    return Snapshot(header, packed(objective.state_dict()))
+
+
+def packed(state: dict[str, Any]) -> memoryview:
+    """A state as the bytes of state.pt."""
+    packed = io.BytesIO()
+    torch.save(state, packed)
+    return packed.getbuffer()
+
+
+def unpacked(state: bytes, device: torch.device) -> dict[str, Any]:
+    """The state in such bytes, its tensors on `device`. Nothing in it is executed."""
+    found: dict[str, Any] = torch.load(io.BytesIO(state), map_location=device, weights_only=True)
+    return found
 
 
 def write(folder: str | Path | Folder, taken: Snapshot) -> None:
     """Leaves the snapshot in `folder`, the header last: a folder that has one is whole. Raises OSError."""
     folder = _folder(folder)
-    folder.remove(HEADER)  # of a damaged checkpoint of the same position, which would speak for our state
+    folder.remove(
+        HEADER
+    )  # of a damaged checkpoint of the same position, which would be taken for the header of our state
     folder.write(STATE, taken.state)
     _write_header(folder, taken)
 
 
-def restore(folder: str | Path | Folder, adversaries: AdversarialObjective) -> Header:
-    """Puts the state of `folder` into `adversaries`. Raises RunError if the state is damaged."""
+def restore(folder: str | Path | Folder, objective: Objective) -> Header:
+    """Puts the state of `folder` into `objective`. Raises RunError if the state is damaged."""
     folder = _folder(folder)
     header = read_header(folder)
-    adversaries.load_state_dict(_state(folder, adversaries.place.device))
+    objective.load_state_dict(_state(folder, objective.context.device))
     return header
 
 
-def load_faces(
+def load_sampler(
     folder: str | Path | Folder, device: torch.device | None = None, seed: int = 0, weights: Weights = "average"
 ) -> Sampler:
-    """The generator of a checkpoint, ready to draw (on the CPU by default).
-
-    The statistics of its batch norm are computed anew, whichever weights are asked for.
-    """
+    """What draws images with the weights of a checkpoint, on the CPU by default."""
     folder = _folder(folder)
     header, device = read_header(folder), device or torch.device("cpu")
-    config = header.config
-    generator: nn.Module = build.generator(config, header.size)
-    state = _state(folder, device)
-    if weights == "average":
-        average = averaged(generator, config.batch, half_life=0)
-        average.load_state_dict(state["average"])
-        generator = average.module
-    else:
-        generator.load_state_dict(state["generator"])
-    generator = generator.to(device).to(memory_format=torch.channels_last)
-    recalibrate(generator, config.latent_dimensions, device)
-    return Sampler(generator, config.latent_dimensions, device, seed)
+    sampler = registry.sampler_from(header.config, header.size, _state(folder, device), device, weights)
+    sampler.seed = seed
+    return sampler
 
 
 def rescore(folder: str | Path | Folder, scores: dict[str, float], identity: dict[str, str]) -> None:
-    """Puts scores found afterwards into a checkpoint's header. Raises RunError if its state is damaged."""
+    """Puts scores found later into a checkpoint's header. Raises RunError if its state is damaged."""
     folder = _folder(folder)
     state = content(folder)
     header = read_header(folder).model_copy(update={"scores": scores, "identity": identity})
@@ -102,8 +102,7 @@ def _write_header(folder: Folder, taken: Snapshot) -> None:
 
 
 def _state(folder: Folder, device: torch.device) -> dict[str, Any]:
-    state: dict[str, Any] = torch.load(io.BytesIO(content(folder)), map_location=device, weights_only=True)
-    return state
+    return unpacked(content(folder), device)
 
 
 def content(folder: Folder) -> bytes:

@@ -13,8 +13,6 @@ from raygan.sharding.storage.folder import Folder
 HEADER = "checkpoint.json"  # written last into a checkpoint's folder, so one that has it is whole
 DECIDING = ("fid", "fd_", "kid")  # how the scores' names begin; the first that is there decides
 
-Weights = Literal["average", "last"]  # of the generator: the moving average that is scored, or where it stood
-
 T = TypeVar("T")
 
 

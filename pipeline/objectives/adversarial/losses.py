@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from raygan.pipeline.config import Config
+from raygan.pipeline.config import Adversarial
 
 Verdict = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -30,16 +30,17 @@ class Loss(NamedTuple):
     verdict: Verdict = _as_they_are  # both logits to verdicts [b], above zero where an image is called real
 
 
-def chosen(config: Config) -> Loss:
+def chosen(settings: Adversarial) -> Loss:
+    """The loss that the settings name."""
     losses = {
-        "bce": lambda: bce(config.label_smoothing),
+        "bce": lambda: bce(settings.label_smoothing),
         "hinge": hinge,
         "least-squares": least_squares,
         "relativistic": relativistic,
         "wasserstein": wasserstein,
         "mmd": repulsive_mmd,
     }
-    return losses[config.loss]()
+    return losses[settings.loss]()
 
 
 def bce(smoothing: float = 0.0) -> Loss:
@@ -86,7 +87,7 @@ def relativistic() -> Loss:
 
 
 def wasserstein() -> Loss:
-    """Arjovsky et al., arXiv 1701.07875; it needs --gradient-penalty (arXiv 1704.00028) or spectral normalisation."""
+    """Arjovsky et al., arXiv 1701.07875; it needs `gradient_penalty` (arXiv 1704.00028) or spectral normalisation."""
 
     def verdict(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         middle = (real.mean() + fake.mean()) / 2

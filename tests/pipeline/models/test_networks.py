@@ -5,7 +5,9 @@ from typing import get_args
 import pytest
 import torch
 
+from raygan.pipeline import config as settings
 from raygan.pipeline.config import Config, smoke
+from raygan.pipeline.config.models import SIZES
 from raygan.pipeline.models import article, build
 from raygan.pipeline.models.dcgan import Discriminator, Generator
 from raygan.pipeline.models.layers import doubling
@@ -26,11 +28,11 @@ def test_the_networks_fit_each_other_at_every_size(size: int, kind: str) -> None
 @pytest.mark.parametrize("architecture", get_args(Config.model_fields["architecture"].annotation))
 def test_every_declared_size_is_drawn_and_taken(architecture: str) -> None:
     config = smoke().model_copy(update={"architecture": architecture})
-    assert build.sizes(config) == (32, 64, 128, 256)
-    for size in build.sizes(config):
+    assert SIZES[config.architecture] == build.ARCHITECTURES[architecture].Generator.sizes
+    for size in SIZES[config.architecture]:
         images = build.generator(config, size)(torch.randn(2, config.latent))
         assert images.shape == (2, 3, size, size)
-        assert build.discriminator(config, size, 1)(images).shape == (2,)
+        assert build.discriminator(config, settings.Discriminator(width=4), size, 1)(images).shape == (2,)
 
 
 def test_the_layers_are_those_of_the_paper_at_64_pixels() -> None:

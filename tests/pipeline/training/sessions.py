@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from raygan.pipeline.evaluation.sampler import Sampler
+from raygan.pipeline.objectives.base import Objective
 from raygan.pipeline.training import checkpoint
 from raygan.pipeline.training.checkpoint import Snapshot
 from raygan.sharding.storage.folder import Folder
@@ -21,10 +21,10 @@ class PlainSession:
 
     def __init__(self, folder: Path, earlier: Sequence[Path] = (), killed_at: int | None = None) -> None:
         self.folder, self.earlier, self.killed_at = folder, earlier, killed_at
-        self.stopping = self.hurrying = False
+        self.stopping = self.preempted = False
         self.points: list[tuple[int, dict[str, float]]] = []
         self.images: list[tuple[int, np.ndarray]] = []
-        self.aside: list[tuple[int, int, Tensor]] = []
+        self.background: list[tuple[int, Tensor]] = []
         self.warnings: list[tuple[int, str]] = []
 
     def checkpoint(self, position: int) -> Path:
@@ -42,8 +42,8 @@ class PlainSession:
     def warn(self, words: str, position: int) -> None:
         self.warnings.append((position, words))
 
-    def score_aside(self, faces: Sampler, size: int, position: int) -> None:
-        self.aside.append((position, size, faces.draw(0, 2)))
+    def evaluate_in_background(self, objective: Objective, position: int) -> None:
+        self.background.append((position, objective.sampler().draw(0, 2)))
 
     def save(self, taken: Snapshot) -> None:
         checkpoint.write(self.checkpoint(taken.header.position), taken)

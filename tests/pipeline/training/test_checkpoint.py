@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from raygan.pipeline.config import smoke
+from raygan.pipeline.config import Weights, smoke
 from raygan.pipeline.distributed import DistributedContext
 from raygan.pipeline.evaluation.sampler import Sampler
 from raygan.pipeline.models.ema import recalibrate
 from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
 from raygan.pipeline.training import checkpoint
-from raygan.pipeline.training.header import Weights, read_header
+from raygan.pipeline.training.header import read_header
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.storage.folder import Folder
 
@@ -49,7 +49,7 @@ def test_the_generator_alone_draws_what_the_trained_one_or_its_average_draws(
     for weights, generator in generators.items():
         recalibrate(generator, smoke().latent, torch.device("cpu"))
         expected = Sampler(generator, smoke().latent, torch.device("cpu"), seed=3).draw(0, 4)
-        drawn[weights] = checkpoint.load_faces(folder, seed=3, weights=weights).draw(0, 4)
+        drawn[weights] = checkpoint.load_sampler(folder, seed=3, weights=weights).draw(0, 4)
         assert torch.equal(drawn[weights], expected)
     assert not torch.equal(drawn["average"], drawn["last"])
 

@@ -9,10 +9,11 @@ from PIL import Image
 
 from raygan.jobs.commands.runs.draw import draw
 from raygan.pipeline.config import Config, smoke
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.data.reader import Reader, attribute_rows
 from raygan.pipeline.distributed import DistributedContext
-from raygan.pipeline.training.checkpoint import load_faces
-from raygan.pipeline.training.loop import work
+from raygan.pipeline.training import loop
+from raygan.pipeline.training.checkpoint import load_sampler
 from raygan.sharding.errors import UserError
 from raygan.sharding.storage.folder import Folder
 from tests.pipeline.training.sessions import PlainSession
@@ -27,28 +28,30 @@ def conditional(**knobs: object) -> Config:
 @pytest.fixture(scope="module")
 def trained(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     session = PlainSession(tmp_path_factory.mktemp("conditional"))
-    end = work(conditional(images=64), str(shards), DistributedContext(), session)
+    end = loop.train(conditional(images=64), DataSet.open(str(shards)), DistributedContext(), session)
     return session.checkpoint(end)
 
 
 def test_rows_are_those_of_images_spread_over_the_training_split(shards: Path) -> None:
-    rows = attribute_rows(str(shards), NAMES, 64)
-    with Reader(str(shards), "train", batch=64, attributes=NAMES) as reader:
+    rows = attribute_rows(DataSet.open(str(shards)), NAMES, 64)
+    with Reader(DataSet.open(str(shards)), "train", batch=64, attributes=NAMES) as reader:
         shown = next(reader).attributes
     assert shown is not None
     assert sorted(map(tuple, rows.tolist())) == sorted(map(tuple, shown.tolist()))
-    assert attribute_rows(str(shards), NAMES, 1024).float().mean(0).tolist() == rows.float().mean(0).tolist()
+    assert (
+        attribute_rows(DataSet.open(str(shards)), NAMES, 1024).float().mean(0).tolist() == rows.float().mean(0).tolist()
+    )
 
 
 def test_an_attribute_that_the_data_set_lacks_is_named(shards: Path) -> None:
     with pytest.raises(UserError, match="Winged"):
-        attribute_rows(str(shards), ("Winged",), 8)
+        attribute_rows(DataSet.open(str(shards)), ("Winged",), 8)
 
 
 def test_the_checkpoint_carries_the_rows_and_draws_what_is_wanted(trained: Path, shards: Path) -> None:
-    faces = load_faces(trained)
+    faces = load_sampler(trained)
     rows = next(m for m in faces.network.modules() if hasattr(m, "rows")).rows
-    assert torch.equal(rows, attribute_rows(str(shards), NAMES, 1024))
+    assert torch.equal(rows, attribute_rows(DataSet.open(str(shards)), NAMES, 1024))
     as_real = faces.draw(0, 16)
     faces.wanted = {0: True, 1: False}
     wanted = faces.draw(0, 16)

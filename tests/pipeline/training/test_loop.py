@@ -6,24 +6,26 @@ import pytest
 import torch
 
 from raygan.pipeline.config import Config, Launch, smoke
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.distributed import DistributedContext
 from raygan.pipeline.evaluation.scores import Evaluator
 from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
-from raygan.pipeline.training import checkpoint
+from raygan.pipeline.training import checkpoint, loop
 from raygan.pipeline.training.header import Header, read_header
-from raygan.pipeline.training.loop import NotFiniteError, Throughput, work
+from raygan.pipeline.training.loop import NotFiniteError
+from raygan.pipeline.training.throughput import Throughput
 from raygan.sharding.errors import RunError
 from raygan.sharding.storage.folder import Folder
 from tests.pipeline import stores  # noqa: F401  (registers flaky://)
 from tests.pipeline.training.sessions import KilledError, PlainSession
 
 
-def config(**knobs: object) -> Config:
-    return smoke().model_copy(update=knobs)
+def config(**settings: object) -> Config:
+    return Config.model_validate(dict(smoke()) | settings)
 
 
-def trained(shards: Path, session: PlainSession, knobs: Config) -> PlainSession:
-    work(knobs, str(shards), DistributedContext(), session)
+def trained(shards: Path, session: PlainSession, settings: Config) -> PlainSession:
+    loop.train(settings, DataSet.open(str(shards)), DistributedContext(), session)
     return session
 
 
@@ -52,13 +54,13 @@ def test_a_run_leaves_curves_faces_scores_and_checkpoints_at_their_positions(sha
 
 @pytest.mark.parametrize("killed_at", [64, 192])
 def test_a_run_that_was_killed_and_resumed_ends_bit_identical(shards: Path, tmp_path: Path, killed_at: int) -> None:
-    knobs = config(balance=1.5)
-    whole = trained(shards, PlainSession(tmp_path / "whole"), knobs)
+    settings = config(balance=1.5)
+    whole = trained(shards, PlainSession(tmp_path / "whole"), settings)
     killed = PlainSession(tmp_path / "killed", killed_at=killed_at)
     with pytest.raises(KilledError):
-        trained(shards, killed, knobs)
+        trained(shards, killed, settings)
     resumed = PlainSession(tmp_path / "resumed", earlier=[killed.checkpoint(killed_at)])
-    trained(shards, resumed, knobs)
+    trained(shards, resumed, settings)
     torch.testing.assert_close(state(resumed.checkpoint(256)), state(whole.checkpoint(256)), rtol=0, atol=0)
     found, expected = (header(session.checkpoint(256)) for session in (resumed, whole))
     assert (found.position, found.scores) == (expected.position, expected.scores)
@@ -102,27 +104,27 @@ def test_an_evaluation_that_fails_is_said_and_ends_nothing(
     assert header(session.checkpoint(256)).scores == {}
 
 
-def test_an_evaluation_aside_is_handed_out_with_the_faces_as_they_are_and_the_last_one_is_not(
+def test_an_evaluation_in_the_background_gets_the_generator_as_it_is_and_the_last_one_is_not_in_the_background(
     shards: Path, tmp_path: Path
 ) -> None:
-    aside = smoke().evaluation.model_copy(update={"place": "aside"})
-    session = trained(shards, PlainSession(tmp_path), config(evaluation=aside))
-    ((position, size, faces),) = session.aside
-    assert (position, size) == (128, 32)
+    background = smoke().evaluation.model_copy(update={"background": True})
+    session = trained(shards, PlainSession(tmp_path), config(evaluation=background))
+    ((position, faces),) = session.background
+    assert position == 128
     shown = dict(session.images)[128]
     assert (torch.from_numpy(shown[2:34, 2:34]).permute(2, 0, 1).int() - faces[0].int()).abs().max() <= 1
     assert header(session.checkpoint(128)).scores == {}
     assert set(header(session.checkpoint(256)).scores) == {"fd_randconv", "kid_randconv"}
 
 
-def test_remote_shards_train_to_the_same_end_and_are_copied_where_it_is_asked(
+def test_remote_shards_and_their_attributes_train_to_the_same_end_and_are_copied_where_it_is_asked(
     shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    whole = trained(shards, PlainSession(tmp_path / "local"), config())
+    whole = trained(shards, PlainSession(tmp_path / "local"), config(attributes=("Smiling",)))
     far = PlainSession(tmp_path / "far")
-    launch = Launch(shard_cache=str(tmp_path / "copies"), shard_cache_bytes=10**9)
-    work(config(), f"flaky://{shards}", DistributedContext(), far, **launch.copies)
+    launch = Launch(shards=f"flaky://{shards}", shard_cache=str(tmp_path / "copies"), shard_cache_bytes=10**9)
+    loop.train(config(attributes=("Smiling",)), DataSet.of(launch), DistributedContext(), far)
     torch.testing.assert_close(state(far.checkpoint(256)), state(whole.checkpoint(256)), rtol=0, atol=0)
     assert len(list((tmp_path / "copies").glob("*/train-*.tar"))) == len(list(shards.glob("train-*.tar")))
     assert not (tmp_path / "home").exists()

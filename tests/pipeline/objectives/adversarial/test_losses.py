@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from raygan.pipeline.config import Config
+from raygan.pipeline.config import Adversarial
 from raygan.pipeline.objectives.adversarial.losses import (
     bce,
     chosen,
@@ -81,7 +81,7 @@ def test_repulsive_mmd_pushes_real_images_apart_and_draws_fakes_together_within_
 
 @pytest.mark.parametrize("name", ["bce", "hinge", "least-squares", "relativistic", "wasserstein"])
 def test_a_perfect_discriminator_is_always_right_and_a_wrong_one_never(name: str) -> None:
-    loss = chosen(Config.model_validate({"loss": name, "discriminator": {"spectral_gain": 1}}))
+    loss = chosen(Adversarial.model_validate({"loss": name, "discriminator": {"spectral_gain": 1}}))
     apart = torch.linspace(3, 5, 6)
     for sign in (1, -1):
         real, fake = loss.verdict(sign * apart, -sign * apart)
@@ -99,7 +99,7 @@ def test_mmd_calls_images_real_that_lie_among_the_real_ones() -> None:
 @pytest.mark.parametrize("name", ["bce", "hinge", "least-squares", "relativistic", "wasserstein", "mmd"])
 def test_the_generators_loss_falls_when_fakes_are_moved_to_where_real_images_are(name: str) -> None:
     """Gradients by autograd in float64 agree with finite differences, and point to the real images."""
-    loss = chosen(Config.model_validate({"loss": name, "discriminator": {"spectral_gain": 1}}))
+    loss = chosen(Adversarial.model_validate({"loss": name, "discriminator": {"spectral_gain": 1}}))
     random = torch.Generator().manual_seed(1)
     shape = (6, loss.outputs) if loss.outputs > 1 else (6,)
     real = torch.rand(shape, generator=random, dtype=torch.float64) * 0.1 + 0.3

@@ -9,7 +9,7 @@ import torch
 
 from raygan.pipeline.config import Config, Discriminator, Generator
 from raygan.pipeline.distributed import DistributedContext
-from raygan.pipeline.objectives.adversarial.objective import MEASURES, AdversarialObjective
+from raygan.pipeline.objectives.adversarial.objective import METRICS, AdversarialObjective
 from tests.pipeline.objectives.adversarial.ranks import trained
 
 IMAGES = torch.randint(0, 256, (8, 3, 32, 32), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
@@ -38,7 +38,7 @@ def test_a_step_moves_both_networks_and_leaves_the_discriminator_ready() -> None
 def test_the_frozen_discriminator_receives_no_gradient() -> None:
     game = adversaries()
     before = weights(game.discriminator)
-    game._update_generator(game._parts(IMAGES, None, 0), 0)
+    game._update_generator(game._micro_batches(IMAGES, None, 0), 0)
     assert all(p.grad is None for p in game.discriminator.parameters())
     assert torch.equal(weights(game.discriminator), before)
 
@@ -46,7 +46,7 @@ def test_the_frozen_discriminator_receives_no_gradient() -> None:
 def test_the_discriminator_update_leaves_the_generator_alone() -> None:
     game = adversaries()
     before = weights(game.generator)
-    game._update_discriminator(game._parts(IMAGES, None, 0), 0)
+    game._update_discriminator(game._micro_batches(IMAGES, None, 0), 0)
     assert torch.equal(weights(game.generator), before)
 
 
@@ -58,15 +58,15 @@ def test_each_update_draws_fresh_fakes() -> None:
     assert len({tuple(z.flatten().tolist()) for z in drawn}) == 3
 
 
-def test_measures_are_means_since_the_last_call_and_omit_what_did_not_happen() -> None:
+def test_metrics_are_means_since_the_last_call_and_omit_what_did_not_happen() -> None:
     game = adversaries(balance=5.0)
     game.step(IMAGES, 0)
-    assert set(game.measures()) == set(MEASURES) - {"loss/generator"}
-    assert game.measures() == {}
+    assert set(game.metrics()) == set(METRICS) - {"loss/generator"}
+    assert game.metrics() == {}
     for step in range(5):
         game.step(IMAGES, 8 * step)
-    found = game.measures()
-    assert set(found) == set(MEASURES)
+    found = game.metrics()
+    assert set(found) == set(METRICS)
     assert 0 <= found["discriminator/accuracy"] <= 1
 
 
@@ -98,22 +98,22 @@ def test_learning_rates_asked_for_win_over_those_of_the_restored_state() -> None
 def test_two_ranks_equal_one_process_with_even_and_uneven_shares(tmp_path: Path) -> None:
     """Promise 3, with batch-independent normalisation, a lazy penalty and a balance of 1.5."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command += [str(Path(__file__).with_name("ranks.py")), str(tmp_path / "results.pt"), "8", "5"]
+    command += ["-m", "tests.pipeline.objectives.adversarial.ranks", str(tmp_path / "results.pt"), "8", "5"]
     done = subprocess.run(
         command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     results = torch.load(tmp_path / "results.pt", weights_only=True)
     for batch in (8, 5):
-        measures, parameters = results[batch]
-        expected_measures, expected = trained(batch, DistributedContext())
-        assert measures == pytest.approx(expected_measures, rel=1e-4)
+        metrics, parameters = results[batch]
+        expected_metrics, expected = trained(batch, DistributedContext())
+        assert metrics == pytest.approx(expected_metrics, rel=1e-4)
         for found, wanted in zip(parameters, expected, strict=True):
             torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["bce", "hinge", "least-squares", "relativistic", "wasserstein", "mmd"])
-def test_every_loss_trains_both_networks_and_measures_itself(loss: str) -> None:
+def test_every_loss_trains_both_networks_and_is_measured(loss: str) -> None:
     discriminator = Discriminator(width=4, normalisation="none", spectral_gain=16)
     game = adversaries(loss=loss, discriminator=discriminator, augment=("colour", "translation", "cutout"))
     before = weights(game.generator), weights(game.discriminator)
@@ -121,8 +121,8 @@ def test_every_loss_trains_both_networks_and_measures_itself(loss: str) -> None:
         game.step(IMAGES, 8 * step)
     assert not torch.equal(weights(game.generator), before[0])
     assert not torch.equal(weights(game.discriminator), before[1])
-    found = game.measures()
-    assert set(found) == set(MEASURES)
+    found = game.metrics()
+    assert set(found) == set(METRICS)
     assert all(abs(value) < 100 for value in found.values())
 
 
@@ -138,7 +138,7 @@ def test_a_share_computed_in_parts_gives_the_same_weights_as_at_once() -> None:
         torch.testing.assert_close(
             weights(getattr(whole, network)), weights(getattr(parts, network)), rtol=1e-5, atol=1e-5
         )
-    assert whole.measures() == pytest.approx(parts.measures(), rel=1e-4)
+    assert whole.metrics() == pytest.approx(parts.metrics(), rel=1e-4)
 
 
 def test_learning_rates_follow_the_schedule_at_every_step_and_after_a_restore() -> None:
@@ -158,12 +158,12 @@ def test_learning_rates_follow_the_schedule_at_every_step_and_after_a_restore() 
 def test_auto_balance_updates_one_network_per_step_by_the_discriminators_accuracy() -> None:
     game = adversaries(balance="auto", balance_target=0.75)
     for accuracy, moves, stays in ((0.7, "discriminator", "generator"), (0.8, "generator", "discriminator")):
-        game.equilibrium.accuracy = accuracy
+        game.auto_balance.accuracy = accuracy
         before = {name: weights(getattr(game, name)) for name in (moves, stays)}
         game.step(IMAGES, 0)
         assert not torch.equal(weights(getattr(game, moves)), before[moves])
         assert torch.equal(weights(getattr(game, stays)), before[stays])
-        assert game.equilibrium.accuracy != accuracy
+        assert game.auto_balance.accuracy != accuracy
 
 
 def test_auto_balance_holds_the_accuracy_near_its_target_and_survives_a_restore() -> None:
@@ -174,11 +174,11 @@ def test_auto_balance_holds_the_accuracy_near_its_target_and_survives_a_restore(
     for step in range(500):
         game.step(IMAGES, 8 * step)
         if step >= 250:
-            seen.append(game.measures()["discriminator/accuracy"])
+            seen.append(game.metrics()["discriminator/accuracy"])
     assert sum(seen) / len(seen) == pytest.approx(0.8, abs=0.1)
     resumed = adversaries(**knobs)
     resumed.load_state_dict(game.state_dict())
-    assert resumed.equilibrium.accuracy == game.equilibrium.accuracy
+    assert resumed.auto_balance.accuracy == game.auto_balance.accuracy
 
 
 def test_bf16_follows_fp32_closely_and_keeps_its_weights_in_fp32() -> None:
@@ -187,7 +187,7 @@ def test_bf16_follows_fp32_closely_and_keeps_its_weights_in_fp32() -> None:
     for step in range(4):
         exact.step(IMAGES, 8 * step)
         rough.step(IMAGES, 8 * step)
-    found, expected = rough.measures(), exact.measures()
+    found, expected = rough.metrics(), exact.metrics()
     assert found != expected
     assert found == pytest.approx(expected, rel=0.05)
     assert all(p.dtype == torch.float32 for p in rough.generator.parameters())
@@ -226,6 +226,6 @@ def test_compiled_networks_follow_the_others_penalty_included_and_share_their_ch
     for step in range(2):
         plain.step(IMAGES, 8 * step)
         compiled.step(IMAGES, 8 * step)
-    assert compiled.measures() == pytest.approx(plain.measures(), rel=1e-3)
+    assert compiled.metrics() == pytest.approx(plain.metrics(), rel=1e-3)
     plain.load_state_dict(compiled.state_dict())
     assert torch.equal(weights(plain.generator), weights(compiled.generator))
