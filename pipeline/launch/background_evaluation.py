@@ -1,4 +1,4 @@
-"""Evaluations beside training: a Ray task scores the generator as it was, on other resources, while training goes on.
+"""Evaluations in the background: a Ray task scores the generator as it was, while training goes on.
 
 Ray Train's own validation was tried and left: it takes a checkpoint without a score for the best, a validation process
 that dies ends the run, and its scores reach neither a search nor MLflow (docs/decisions/evaluation-aside.md).
@@ -7,17 +7,18 @@ that dies ends the run, and its scores reach neither a search nor MLflow (docs/d
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.distributed import DistributedContext
-from raygan.pipeline.evaluation.sampler import Sampler
-from raygan.pipeline.models import build
 from raygan.pipeline.models.noise import Purpose
+from raygan.pipeline.objectives import registry
+from raygan.pipeline.objectives.base import Objective
+from raygan.pipeline.training import checkpoint
+from raygan.pipeline.training.loop import new_evaluator
 from raygan.pipeline.training.runs import Run
 from raygan.sharding.errors import RunError, UserError
 
-LAST_SECONDS = 60.0  # that the end of a run waits for an evaluation under way
+LAST_SECONDS = 60.0  # that the end of a run waits for an evaluation that has not ended
 ATTEMPTS = 2  # of an evaluation whose node or process dies
 
 
@@ -35,70 +36,63 @@ class BackgroundEvaluation:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._under_way: Any = None  # Ray's reference to a EvaluationResult
+        self._pending: Any = None  # Ray's reference to an EvaluationResult
         self._position = 0
 
-    def begin(self, faces: Sampler, size: int, position: int) -> str:
-        """Has the `faces` of `size` pixels scored as they are now. Returns why not; nothing if it is being done."""
+    def start(self, objective: Objective, position: int) -> str:
+        """Has the generator scored as it is now. Returns why that is not possible; nothing if it is being done."""
         import ray
 
-        if self._under_way is not None:
-            return f"the one at {self._position:,} images is still under way, or waits for a free worker's room"
+        if self._pending is not None:
+            return f"the one at {self._position:,} images has not ended, or waits for the resources of a worker"
         launch = self._run.launch
         task = ray.remote(
             num_cpus=launch.cpus_per_worker,
             num_gpus=float(launch.gpu),
             max_retries=ATTEMPTS - 1,
-            scheduling_strategy="DEFAULT",  # not in the room that Ray Train holds for its workers
-        )(judge)
-        network = faces.network.module if isinstance(faces.network, AveragedModel) else faces.network
-        state = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
-        self._under_way = task.remote(self._run.model_dump_json(), state, faces.latent, size, position)
+            scheduling_strategy="DEFAULT",  # not in what Ray Train reserves for its workers
+        )(evaluate)
+        state = checkpoint.packed(objective.sampler_state())
+        self._pending = task.remote(self._run.model_dump_json(), bytes(state), objective.size, position)
         self._position = position
         return ""
 
     def collect(self, seconds: float = 0.0) -> EvaluationResult | None:
-        """What was found since the last call, waiting so long for it."""
+        """What was found since the last call, after waiting at most so long for it."""
         import ray
 
-        if self._under_way is None or not ray.wait([self._under_way], timeout=seconds)[0]:
+        if self._pending is None or not ray.wait([self._pending], timeout=seconds)[0]:
             return None
-        ended, self._under_way = self._under_way, None
+        ended, self._pending = self._pending, None
         try:
             return ray.get(ended)
         except ray.exceptions.RayError as e:
-            words = " ".join(str(getattr(e, "cause", None) or e).split())
-            return EvaluationResult(self._position, {}, {}, words[:300])
+            message = " ".join(str(getattr(e, "cause", None) or e).split())
+            return EvaluationResult(self._position, {}, {}, message[:300])
 
     def end(self) -> EvaluationResult | None:
-        """The last one, if it comes in time; else it is given up."""
-        if self._under_way is None:
+        """The last one, if it ends in time; else it is cancelled."""
+        if self._pending is None:
             return None
         import ray
 
         last = self.collect(LAST_SECONDS)
         if last is None:
-            ray.cancel(self._under_way, force=True)
-            self._under_way = None
+            ray.cancel(self._pending, force=True)
+            self._pending = None
             last = EvaluationResult(self._position, {}, {}, "the run ended before it")
         return last
 
 
-def judge(run_json: str, state: dict[str, Tensor], latent: int, size: int, position: int) -> EvaluationResult:
-    """The task. Draws and scores the same images that the workers would."""
-    from raygan.pipeline.training.loop import evaluator
-
+def evaluate(run_json: str, state: bytes, size: int, position: int) -> EvaluationResult:
+    """The task: draws and scores the same images that the workers would."""
     run = Run.model_validate_json(run_json)
-    config, launch = run.config, run.launch
-    torch.set_num_threads(launch.cpus_per_worker)
-    place = DistributedContext(device=torch.device("cuda" if launch.gpu else "cpu"))
-    generator = build.generator(config, size)
-    generator.load_state_dict(state)
-    generator = generator.to(place.device).to(memory_format=torch.channels_last)
-    faces = Sampler(generator, latent, place.device, config.seed)
+    torch.set_num_threads(run.launch.cpus_per_worker)
+    context = DistributedContext(device=torch.device("cuda" if run.launch.gpu else "cpu"))
     try:
-        judging = evaluator(config, config.evaluation.count, launch.shards, place, launch.copies)
-        scores = judging.score(lambda first, count: faces.draw(first, count, Purpose.EVALUATION))
+        sampler = registry.sampler_from(run.config, size, checkpoint.unpacked(state, context.device), context.device)
+        evaluator = new_evaluator(run.config, run.config.evaluation.count, DataSet.of(run.launch), context)
+        scores = evaluator.score(lambda first, count: sampler.draw(first, count, Purpose.EVALUATION))
     except (RunError, UserError) as e:
         return EvaluationResult(position, {}, {}, str(e))
-    return EvaluationResult(position, scores, judging.identity)
+    return EvaluationResult(position, scores, evaluator.identity)

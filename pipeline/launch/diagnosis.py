@@ -27,7 +27,7 @@ def cause(error: BaseException, run: Run, present: Sequence[Worker], silent: Seq
         return _first(said)
     if silent:
         whom = ", ".join(map(str, silent))
-        return f"{whom} no longer answered: stopped, hung, or cut off (workers wait {run.launch.timeout} s, --timeout)"
+        return f"{whom} no longer answered: stopped, hung, or cut off (workers wait {run.launch.timeout} s: `timeout`)"
     if dead := [rank for rank, failure in own.items() if _died(failure)]:
         who = next((str(worker) for worker in present if worker.rank == dead[0]), f"rank {dead[0]}")
         return f"{who} died without a word: {_what_kills(run)}"

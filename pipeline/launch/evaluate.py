@@ -7,13 +7,14 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from raygan.pipeline.config import Weights
+from raygan.pipeline.distributed import OthersFailedError
 from raygan.pipeline.evaluation.extractors.extractor import anywhere
-from raygan.pipeline.evaluation.ranks import OthersFailedError
 from raygan.pipeline.evaluation.report import Report, evaluate
 from raygan.pipeline.models.noise import Purpose
 from raygan.pipeline.training import runs as records
-from raygan.pipeline.training.checkpoint import load_faces
-from raygan.pipeline.training.header import HEADER, Weights
+from raygan.pipeline.training.checkpoint import load_sampler
+from raygan.pipeline.training.header import HEADER
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.storage.folder import Folder
 from raygan.sharding.storage.locations import absolute
@@ -85,7 +86,7 @@ class EvaluationRequest(BaseModel):
 
         progress: is told how many images this process has seen, and how many there are. Raises UserError and RunError.
         """
-        sampler = load_faces(self.source, device, weights=self.weights) if self.generated else None
+        sampler = load_sampler(self.source, device, weights=self.weights) if self.generated else None
         return evaluate(
             self.source if sampler is None else lambda first, n: sampler.draw(first, n, Purpose.EVALUATION),
             self.real,

@@ -1,20 +1,20 @@
-"""Where driver and workers meet: news in one direction, the wish to stop in the other. On a cluster, an actor."""
+"""Where driver and workers meet: events in one direction, the wish to stop in the other. On a cluster, an actor."""
 
 import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-BEAT_EVERY = 2.0  # seconds
-SILENCE = 20.0  # seconds without a beat until the user is told
+HEARTBEAT_EVERY = 2.0  # seconds
+SILENCE = 20.0  # seconds without a heartbeat until the user is told
 
 
 class Event(NamedTuple):
-    """What rank 0 has to say at a position (images)."""
+    """What rank 0 reports at a position (images)."""
 
     position: int
     metrics: dict[str, float]
-    words: str = ""
+    message: str = ""  # for the user
 
 
 class Worker(NamedTuple):
@@ -30,79 +30,83 @@ class Worker(NamedTuple):
 
 
 class Monitor:
-    """Holds what one side has left until the other side calls."""
+    """Holds what one side has reported until the other side asks."""
 
     def __init__(self, silence: float = SILENCE) -> None:
-        self._news: list[Event] = []
+        self._events: list[Event] = []
         self._stop = False
         self._silence = silence
         self._position = 0
-        self._group = 0  # worker groups that there have been
-        self._heard: dict[Worker, float] = {}  # of the present group
-        self._told: set[Worker] = set()
-        self._ends = False  # one of the group left, so that Ray ends the others
+        self._groups = 0  # worker groups that have started
+        self._heartbeats: dict[Worker, float] = {}  # of the present group: when each was heard last
+        self._reported: set[Worker] = set()
+        self._ends = False  # a worker of the group has left, so that Ray ends the others
 
-    def post(self, news: Event) -> bool:
-        """Leaves news; returns whether the driver wants the run to stop."""
-        self._news.append(news)
-        self._position = max(news.position, self._position)
+    def post(self, event: Event) -> bool:
+        """Adds an event; returns whether the driver wants the run to stop."""
+        self._events.append(event)
+        self._position = max(event.position, self._position)
         return self._stop
 
     def collect(self) -> list[Event]:
+        """The events since the last call, with one for each worker that has become silent."""
         silent = self.silent()
-        # All of them together are more likely to be ended by Ray, which makes room for another group.
-        some = len(silent) < len(self._heard) or len(self._heard) == 1
+        # If all are silent, Ray has probably ended them to start another group.
+        some = len(silent) < len(self._heartbeats) or len(self._heartbeats) == 1
         for worker in silent:
-            if some and worker not in self._told and not self._ends:
-                self._told.add(worker)
-                self.say(f"{worker} has not been heard of for {self._silence:g} seconds")
-        news, self._news = self._news, []
-        return news
+            if some and worker not in self._reported and not self._ends:
+                self._reported.add(worker)
+                self.say(f"{worker} has sent no heartbeat for {self._silence:g} seconds")
+        events, self._events = self._events, []
+        return events
 
     def stop(self) -> None:
+        """The driver wants the run to stop."""
         self._stop = True
 
-    def enter(self, first: Worker) -> None:
-        """Rank 0 of a new group of workers; the group before, if there was one, is forgotten."""
-        self._group += 1
-        self._heard.clear()
+    def group_started(self, first: Worker) -> None:
+        """Rank 0 of a new group of workers calls it; the group before it is forgotten."""
+        self._groups += 1
+        self._heartbeats.clear()
         self._ends = False
-        if self._group > 1:
+        if self._groups > 1:
             self.say(f"training starts again from the newest checkpoint, with {first.world_size} worker(s)")
 
-    def beat(self, worker: Worker) -> None:
+    def heartbeat(self, worker: Worker) -> None:
         """The worker's process is alive."""
-        self._heard[worker] = time.monotonic()
+        self._heartbeats[worker] = time.monotonic()
 
-    def leave(self, worker: Worker) -> None:
+    def left(self, worker: Worker) -> None:
         """The worker ends, well or with an error of its own."""
-        self._heard.pop(worker, None)
+        self._heartbeats.pop(worker, None)
         self._ends = True
 
     def silent(self) -> list[Worker]:
-        """Workers that neither left nor were heard of lately: dead, stopped, or on a node that is cut off."""
+        """Workers that neither left nor sent a heartbeat lately: dead, stopped, or on a node that is cut off."""
         now = time.monotonic()
-        return sorted(worker for worker, heard in self._heard.items() if now - heard > self._silence)
+        return sorted(worker for worker, heard in self._heartbeats.items() if now - heard > self._silence)
 
     def present(self) -> list[Worker]:
         """Workers that have not left."""
-        return sorted(self._heard)
+        return sorted(self._heartbeats)
 
-    def say(self, words: str) -> None:
-        self._news.append(Event(self._position, {}, words))
+    def say(self, message: str) -> None:
+        """Adds a message for the user."""
+        self._events.append(Event(self._position, {}, message))
 
 
 class Heartbeat:
-    """Beats in a thread for as long as a worker's process runs, however long its main thread waits for others."""
+    """Sends heartbeats from a thread while a worker's process runs, however long its main thread waits for others."""
 
-    def __init__(self, beat: Callable[[], None]) -> None:
-        self._beat, self._ended = beat, threading.Event()
-        threading.Thread(target=self._run, name="pulse", daemon=True).start()
+    def __init__(self, send: Callable[[], None]) -> None:
+        self._send, self._ended = send, threading.Event()
+        threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            self._beat()
-            self._ended.wait(BEAT_EVERY)
+            self._send()
+            self._ended.wait(HEARTBEAT_EVERY)
 
     def end(self) -> None:
+        """No more are sent."""
         self._ended.set()

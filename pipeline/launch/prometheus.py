@@ -16,7 +16,7 @@ class PrometheusGauges:
         self._measure = Gauge("raygan_measure", "A measure of training, as MLflow names it.", ("run", "name"))
         self._run = {"run": run}
 
-    def show(self, news: Event) -> None:
-        self._position.set(news.position, self._run)
-        for name, value in news.metrics.items():
+    def show(self, event: Event) -> None:
+        self._position.set(event.position, self._run)
+        for name, value in event.metrics.items():
             self._measure.set(value, self._run | {"name": name})

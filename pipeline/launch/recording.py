@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from raygan.pipeline.training.header import Header
 
 MODEL = "raygan-faces"  # in the registry
-FACES, COLUMNS = 64, 8
-STATIONS, STEPS = 6, 10  # of the picture of faces between faces
+IMAGES, COLUMNS = 64, 8
+INTERPOLATIONS, STEPS = 6, 10  # rows of the picture of faces between faces, and faces in a row
 CLOSE_SECONDS = 60.0  # to wait for what MLflow has not taken yet
 
 
@@ -46,27 +46,27 @@ def finish(run: Run, command: str) -> list[str]:
 
     best = runs.find_checkpoint(run.launch.runs, run.name, "best")
     header = checkpoint.read_header(best)
-    data = Manifest.load(run.launch.shards)
-    words = tracking.description(command, data, run.run_id, header.scores, in_words(header.identity))
+    manifest = Manifest.load(run.launch.shards)
+    card = tracking.description(command, manifest, run.run_id, header.scores, in_words(header.identity))
 
     writer = tracking.Writer(run.tracking, run.run_id, run.spool, run.home)
     with tempfile.TemporaryDirectory() as scratch:
         sheet = Path(scratch) / tracking.GRID
-        faces = checkpoint.load_faces(best)
-        Image.fromarray(faces.sheet(FACES, COLUMNS).numpy()).save(sheet)
+        sampler = checkpoint.load_sampler(best)
+        Image.fromarray(sampler.sheet(IMAGES, COLUMNS).numpy()).save(sheet)
         writer.artifact(sheet)
-        journey = Path(scratch) / tracking.INTERPOLATION
-        Image.fromarray(faces.journey(STATIONS, STEPS).numpy()).save(journey)
-        writer.artifact(journey)
+        between = Path(scratch) / tracking.INTERPOLATION
+        Image.fromarray(sampler.interpolations(INTERPOLATIONS, STEPS).numpy()).save(between)
+        writer.artifact(between)
         writer.artifact(_on_disk(best, Path(scratch)), "checkpoints")
-        writer.tags({tracking.NOTE: words})
+        writer.tags({tracking.NOTE: card})
         undelivered = writer.close(CLOSE_SECONDS)
-    return [*_notes(run, undelivered), *_registered(run, header, faces, words)]
+    return [*_notes(run, undelivered), *_registered(run, header, sampler, card)]
 
 
 def _notes(run: Run, undelivered: int) -> list[str]:
     if undelivered:
-        flush = f"raygan tracking flush --runs {run.launch.runs}"
+        flush = f"raygan tracking flush `runs` {run.launch.runs}"
         return [f"MLflow has not taken {undelivered} writes; deliver them with: {flush}"]
     try:
         tracking.log_accuracy(run.tracking, run.run_id)  # drawn from what MLflow holds
@@ -85,9 +85,7 @@ def _on_disk(folder: Folder, scratch: Path) -> Path:
     return scratch / folder.name
 
 
-def _registered(run: Run, header: Header, faces: Sampler, card: str) -> list[str]:
-    from raygan.pipeline.models import build
-
+def _registered(run: Run, header: Header, sampler: Sampler, card: str) -> list[str]:
     judged_by = header.judged_by()
     if judged_by is None:
         return ["no checkpoint has a score, so no generator was registered"]
@@ -96,8 +94,8 @@ def _registered(run: Run, header: Header, faces: Sampler, card: str) -> list[str
             run.tracking,
             run.run_id,
             MODEL,
-            faces.network,
-            build.generator_arguments(header.config, header.size),
+            sampler.network,
+            sampler.arguments,
             header.position,
             header.scores,
             judged_by,

@@ -1,13 +1,13 @@
-"""The worker's Session on a cluster: checkpoints to the run's folder, all else from rank 0 to MLflow and the driver."""
+"""The loop's Session on a cluster: checkpoints to the run's folder, all else from rank 0 to MLflow and the driver."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from raygan.pipeline import tracking
-from raygan.pipeline.evaluation.sampler import Sampler
 from raygan.pipeline.launch.background_evaluation import BackgroundEvaluation, EvaluationResult
 from raygan.pipeline.launch.monitor import Event
+from raygan.pipeline.objectives.base import Objective
 from raygan.pipeline.training import runs
 from raygan.pipeline.training.checkpoint import Snapshot
 from raygan.pipeline.training.checkpoint_manager import CheckpointManager, patiently
@@ -21,87 +21,87 @@ IDENTITY = "score identity"  # the tag: scores of runs that differ in it are not
 
 
 class ClusterSession:
-    """`post` leaves news at the driver's desk and returns whether the run shall stop. Only rank 0 leads.
+    """`post` sends an event to the driver's monitor and returns whether the run is to stop. Only rank 0 is main.
 
-    `reclaimed` says whether a node of the run will be taken away; all ranks ask it at the same positions.
+    `preempted` says whether a node of the run will be taken away; all ranks ask it at the same positions.
     """
 
     def __init__(
-        self, run: Run, leads: bool, post: Callable[[Event], bool], reclaimed: Callable[[], bool] = lambda: False
+        self, run: Run, is_main: bool, post: Callable[[Event], bool], preempted: Callable[[], bool] = lambda: False
     ) -> None:
-        self.stopping = self.hurrying = False
-        self._reclaimed = reclaimed
+        self.stopping = self.preempted = False
+        self._preempted = preempted
         self._folder, self._post = run.folder, post
-        self._writer = tracking.Writer(run.tracking, run.run_id, run.spool, run.home) if leads else None
-        self._keeper = CheckpointManager(
-            run.folder, run.config.checkpoints.keep, self._writer.copy if self._writer else None
-        )
-        self._aside = BackgroundEvaluation(run)
+        self._writer = tracking.Writer(run.tracking, run.run_id, run.spool, run.home) if is_main else None
+        copied = self._writer.copy if self._writer else None
+        self._checkpoints = CheckpointManager(run.folder, run.config.checkpoints.keep, copied)
+        self._background = BackgroundEvaluation(run)
         self._newest = 0  # position
 
     def checkpoints(self) -> Sequence[Folder]:
         return patiently(self._folder)(runs.checkpoints, self._folder)
 
     def metrics(self, values: dict[str, float], position: int) -> None:
-        self.hurrying = self._reclaimed()
+        self.preempted = self._preempted()
         if self._writer is not None:
             self._newest = position
             self._writer.metrics(values, position)
             self.stopping = self._post(Event(position, values))
-            self._record(self._aside.collect())
+            self._record(self._background.collect())
 
-    def warn(self, words: str, position: int) -> None:
+    def warn(self, message: str, position: int) -> None:
         if self._writer is not None:
-            self._writer.tags({"warning": words})
-            self.stopping = self._post(Event(position, {}, words))
+            self._writer.tags({"warning": message})
+            self.stopping = self._post(Event(position, {}, message))
 
     def image(self, name: str, image: np.ndarray, position: int) -> None:
         if self._writer is not None:
             self._writer.image(name, image, position)
 
-    def score_aside(self, faces: Sampler, size: int, position: int) -> None:
-        if why_not := self._aside.begin(faces, size, position):
+    def evaluate_in_background(self, objective: Objective, position: int) -> None:
+        if why_not := self._background.start(objective, position):
             self.warn(f"the evaluation at {position:,} images was left out: {why_not}", position)
 
-    def _record(self, found: EvaluationResult | None) -> None:
-        """Scores that came late belong to the position, and to the checkpoint, that was judged."""
-        if found is None or self._writer is None:
+    def _record(self, result: EvaluationResult | None) -> None:
+        """Scores that come later belong to the position, and to the checkpoint, that was evaluated."""
+        if result is None or self._writer is None:
             return
-        if found.failure:
-            self.warn(f"the evaluation at {found.position:,} images failed: {found.failure}", self._newest)
+        if result.failure:
+            self.warn(f"the evaluation at {result.position:,} images failed: {result.failure}", self._newest)
             return
-        scores = {f"score/{name}": value for name, value in found.scores.items()}
-        self._writer.metrics(scores, found.position)
-        self._writer.tags({IDENTITY: in_words(found.identity)})
-        self._keeper.rescore(found.position, found.scores, found.identity)
+        scores = {f"score/{name}": value for name, value in result.scores.items()}
+        self._writer.metrics(scores, result.position)
+        self._writer.tags({IDENTITY: in_words(result.identity)})
+        self._checkpoints.rescore(result.position, result.scores, result.identity)
         self.stopping = self._post(Event(self._newest, scores))
 
-    def save(self, taken: Snapshot) -> None:
-        if self._writer is not None and taken.header.scores:
-            self._writer.tags({IDENTITY: in_words(taken.header.identity)})
+    def save(self, snapshot: Snapshot) -> None:
+        position = snapshot.header.position
+        if self._writer is not None and snapshot.header.scores:
+            self._writer.tags({IDENTITY: in_words(snapshot.header.identity)})
         try:
-            self._keeper.save(taken)
-            self.stopping = self._post(Event(taken.header.position, {"checkpoint": taken.header.position}))
+            self._checkpoints.save(snapshot)
+            self.stopping = self._post(Event(position, {"checkpoint": position}))
         except RunError as e:
-            self.warn(f"{e}; training goes on, and earlier checkpoints are kept", taken.header.position)
+            self.warn(f"{e}; training continues, and earlier checkpoints are kept", position)
 
     def finish(self) -> None:
         """Waits for the newest checkpoint and a last evaluation. Raises RunError if the first could not be written.
 
-        No later one will make good for it, so it is tried for some minutes: a disk may be given room, a store be back.
+        No later checkpoint replaces it, so it is tried for some minutes: a disk may get room, a store may be back.
         """
-        self._record(self._aside.end())
+        self._record(self._background.end())
         try:
-            self._keeper.wait()
+            self._checkpoints.wait()
         except RunError as e:
             self.warn(f"{e}; it is the last one, and is tried for {AWAY_SECONDS / 60:g} minutes more", self._newest)
-            self._keeper.insist()
+            self._checkpoints.insist()
 
     def close(self, seconds: float) -> None:
         """Ends the threads; waits at most `seconds` for MLflow. What it has not taken, the next session delivers."""
-        self._keeper.close()
+        self._checkpoints.close()
         if self._writer is not None:
             self._writer.close(seconds)
             if lost := self._writer.lost:
-                words = f"{lost} write(s) to MLflow are lost: the disk of their spool did not take them"
-                self._post(Event(self._newest, {}, words))
+                message = f"{lost} write(s) to MLflow are lost: the disk of their spool did not take them"
+                self._post(Event(self._newest, {}, message))

@@ -1,4 +1,4 @@
-"""Relays between a driver and what works for it elsewhere: news one way, the wish to stop the other."""
+"""A driver waits for its work: events go to whoever shows them, SIGINT and SIGTERM to the monitor of the work."""
 
 import signal
 import threading
@@ -11,11 +11,11 @@ from typing import Any
 POLL_SECONDS = 0.5
 
 
-def relay(work: Callable[[], Any], desk: Any, progress: Callable[[Any], bool | None] | None) -> Any:
+def run_monitored(work: Callable[[], Any], monitor: Any, progress: Callable[[Any], bool | None] | None) -> Any:
     """Runs `work` in a thread, where Ray leaves the signals to us, and returns what it returns.
 
-    Hands all news of `desk`, an actor with Monitor's methods, to `progress`, which may return True to have the work
-    stopped. The first SIGINT or SIGTERM asks for the same; the second has its usual effect, at once.
+    Hands all events of `monitor`, an actor with Monitor's methods, to `progress`, which may return True to stop the
+    work. The first SIGINT or SIGTERM asks for the same; the second has its usual effect, at once.
     """
     import ray
 
@@ -28,12 +28,12 @@ def relay(work: Callable[[], Any], desk: Any, progress: Callable[[Any], bool | N
             future.set_exception(e)
 
     threading.Thread(target=run, name="work", daemon=True).start()
-    with _signals_call(lambda: desk.stop.remote()):
+    with _signals_call(lambda: monitor.stop.remote()):
         while True:
             ended = wait([future], timeout=POLL_SECONDS).done
-            for news in ray.get(desk.collect.remote()):
-                if progress is not None and progress(news):
-                    desk.stop.remote()
+            for event in ray.get(monitor.collect.remote()):
+                if progress is not None and progress(event):
+                    monitor.stop.remote()
             if ended:
                 return future.result()
 

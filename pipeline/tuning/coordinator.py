@@ -164,8 +164,8 @@ class Coordinator:
             return
         status.position = max(status.position, event.position)
         status.images_per_second = event.metrics.get("speed/images_per_second", status.images_per_second)
-        if event.words:
-            self._say(f"trial {trial}: {event.words}")
+        if event.message:
+            self._say(f"trial {trial}: {event.message}")
 
     def sync_status(self, study: Study) -> None:
         """Ends the MLflow runs of trials that have ended in the study: a killed search may have left them open."""

@@ -141,7 +141,7 @@ def plan(config: Config, launch: Launch, space: Space, options: Options, data: s
 def _of_a_trial(config: Config, options: Options) -> Config:
     """The configuration of a trial without its values. Raises UserError if the first rung lies after the end."""
     # Evaluated by the workers themselves: the result of a background evaluation comes too late for a rung.
-    evaluation = config.evaluation.model_copy(update={"place": "workers"})
+    evaluation = config.evaluation.model_copy(update={"background": False})
     checkpoints = config.checkpoints.model_copy(update={"keep": 1})
     if options.scheduler == "none":
         return config.model_copy(update={"evaluation": evaluation, "checkpoints": checkpoints})

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError
 
 from raygan.pipeline.config import PRESETS, Config, Launch, Settings
-from raygan.pipeline.launch.trainer import check_sharing
+from raygan.pipeline.launch.plan import check_sharing
 from raygan.sharding.errors import UserError
 
 # What makes two trials comparable stays the same in all of them.
@@ -73,11 +73,10 @@ class Choice(Settings):
 Dimension: TypeAlias = Range | Choice
 Space: TypeAlias = dict[str, Dimension]
 
-DEFAULT: Space = {
-    "discriminator.learning_rate": Range(low=5e-5, high=1e-3, log=True),
-    "generator.learning_rate": Range(low=5e-5, high=1e-3, log=True),
-    "balance": Range(low=0.5, high=5, log=True),
-}
+
+def default(config: Config) -> Space:
+    """What is searched where nothing else is asked for: what the objective proposes."""
+    return parse(config.objective.search_space)
 
 
 def parse(fields: Mapping[str, Any]) -> Space:
@@ -153,17 +152,10 @@ def _refuse_unless_possible(
 
 def overlay(base: Config, values: Mapping[str, Any]) -> Config:
     """`base` with other values in some fields, validated. Raises UserError."""
-    content = base.model_dump()
-    for field, value in values.items():
-        *groups, name = field.split(".")
-        part: Any = content
-        for group in groups:
-            part = part.get(group) if isinstance(part, dict) else None
-        if not isinstance(part, dict) or name not in part or isinstance(part[name], dict):
-            raise UserError(f"`vary` {field}: there is no such setting (raygan train --help lists them)")
-        part[name] = value
     try:
-        return Config.model_validate(content)
+        return base.with_settings(values)
+    except KeyError as e:
+        raise UserError(f"`vary` {e.args[0]}: there is no such setting (raygan train `help` lists them)") from e
     except ValidationError as e:
         said = ", ".join(f"{field}={value}" for field, value in values.items())
         raise UserError(f"`vary` {said}: {e.errors()[0]['msg'].removeprefix('Value error, ')}") from e
@@ -171,12 +163,10 @@ def overlay(base: Config, values: Mapping[str, Any]) -> Config:
 
 def value_of(config: Config, field: str) -> Any:
     """The value of a dotted field. Raises UserError if there is none."""
-    value: Any = config
-    for name in field.split("."):
-        if name not in getattr(type(value), "model_fields", {}):
-            raise UserError(f"`vary` {field}: there is no such setting (raygan train --help lists them)")
-        value = getattr(value, name)
-    return value
+    try:
+        return config.dotted()[field]
+    except KeyError as e:
+        raise UserError(f"`vary` {field}: there is no such setting (raygan train `help` lists them)") from e
 
 
 def is_whole(base: Config, field: str) -> bool:
@@ -188,7 +178,10 @@ def known_points(space: Space, base: Config) -> list[Values]:
     """What is known to work, as far as it lies in the space: the base configuration's values, then the presets'."""
     points: list[Values] = []
     for config in (base, *(preset() for preset in PRESETS.values())):
-        point = {field: value_of(config, field) for field in space}
+        settings = config.dotted()
+        if config.objective.kind != base.objective.kind or not space.keys() <= settings.keys():
+            continue
+        point = {field: settings[field] for field in space}
         if point not in points and all(space[field].holds(value) for field, value in point.items()):
             points.append(point)
     return points

@@ -23,6 +23,7 @@ from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.storage.locations import cache_folder
 
 if TYPE_CHECKING:
+    from raygan.pipeline.data.dataset import DataSet
     from raygan.pipeline.distributed import DistributedContext
 
 CLOSE_SECONDS = 20.0  # for MLflow to take what the trial wrote; the driver delivers the rest later
@@ -50,7 +51,7 @@ def run_trial(given: dict[str, Any], *, folder: str, score: Score, monitor: Any)
         return Ended(ended="stopped", reason="")
     import torch
 
-    from raygan.pipeline.training import loop as worker  # noqa: F401  (what a cold process has to import is no cost of its first trial)
+    from raygan.pipeline.training import loop  # noqa: F401  (what a cold process has to import is no cost of its first trial)
 
     report.start_clock()
     try:
@@ -103,16 +104,18 @@ def _train_with_ray_train(run: Run, report: Report) -> int:
 def _train_in_this_process(run: Run, report: Report) -> int:
     import torch
 
+    from raygan.pipeline.data.dataset import DataSet
     from raygan.pipeline.distributed import DistributedContext
     from raygan.pipeline.launch.session import ClusterSession
-    from raygan.pipeline.training.loop import work
+    from raygan.pipeline.training import loop
 
     torch.set_num_threads(run.launch.cpus_per_worker)
     session = ClusterSession(run, True, report)
     try:
         context = DistributedContext(device=torch.device("cuda" if run.launch.gpu else "cpu"))
-        _cache_real_statistics(run, context)
-        reached = work(run.config, run.launch.shards, context, session, run.launch.cache, **run.launch.copies)
+        data = DataSet.of(run.launch)
+        _cache_real_statistics(run, data, context)
+        reached = loop.train(run.config, data, context, session, run.launch.cache)
         session.finish()
         return reached
     finally:
@@ -121,13 +124,13 @@ def _train_in_this_process(run: Run, report: Report) -> int:
             torch.cuda.empty_cache()
 
 
-def _cache_real_statistics(run: Run, context: DistributedContext) -> None:
+def _cache_real_statistics(run: Run, data: DataSet, context: DistributedContext) -> None:
     """Computes the statistics of the real images unless they are cached: only one of several trials does."""
-    from raygan.pipeline.training.loop import evaluator
+    from raygan.pipeline.training.loop import new_evaluator
 
     if run.data in _cached:
         return
     (folder := cache_folder()).mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "real-statistics.lock"):
-        evaluator(run.config, run.config.evaluation.count, run.launch.shards, context, run.launch.copies).real()
+        new_evaluator(run.config, run.config.evaluation.count, data, context).real()
     _cached.add(run.data)

@@ -11,7 +11,7 @@ from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raygan.pipeline import tracking
-from raygan.pipeline.launch.signals import relay
+from raygan.pipeline.launch.signals import run_monitored
 from raygan.pipeline.tuning import recording, results
 from raygan.pipeline.tuning.coordinator import Coordinator
 from raygan.pipeline.tuning.monitor import SearchMonitor, TrialEvent
@@ -96,7 +96,7 @@ def _run(search: Search, coordinator: Coordinator, monitor: Any, at_once: int, s
         show(coordinator)
 
     show(coordinator)
-    relay(tuner.fit, monitor, progress)
+    run_monitored(tuner.fit, monitor, progress)
     show(coordinator)
 
 

@@ -12,21 +12,23 @@ import ray
 from raygan.pipeline.config import Config, Launch
 from raygan.pipeline.launch import trainer as training
 from raygan.pipeline.launch.monitor import Event
+from raygan.pipeline.launch.plan import plan
 from raygan.sharding.errors import RunError, UserError
 from tests.faults import steps
 
 
-def say(news: Event) -> None:
-    if news.words:
-        print(news.words, file=sys.stderr, flush=True)
+def say(event: Event) -> None:
+    if event.message:
+        print(event.message, file=sys.stderr, flush=True)
 
 
 def main(address: str, config: str, launch: str, resume: bool) -> int:
     variables = {name: os.environ[name] for name in (steps.LOG, "FSSPEC_S3", "HOME") if name in os.environ}
     ray.init(address, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": variables})
-    training._ray_worker = steps.logged_worker
+    training.ray_worker = steps.logged_worker
     try:
-        training.train(Config.model_validate_json(config), Launch.model_validate_json(launch), resume, say)
+        planned = plan(Config.model_validate_json(config), Launch.model_validate_json(launch), resume)
+        training.train(planned, say)
         return 0
     except UserError as e:
         print(e, file=sys.stderr)

@@ -19,6 +19,7 @@ import torch
 from s3fs import S3FileSystem
 
 from raygan.pipeline.config import Checkpoints, Config, Evaluation, Launch, smoke
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.data.reader import Reader
 from raygan.pipeline.training import checkpoint, runs
 from raygan.sharding.format.manifest import Manifest
@@ -254,9 +255,8 @@ class Verdict:
     def batches_as_ordered(self) -> bool:
         """Promise 2: the global batches are those of one reader that nothing happens to."""
         config = self.stage.config
-        with Reader(
-            self.stage.launch.shards, "train", config.batch, seed=config.seed, flip=config.flip, window=config.window
-        ) as reader:
+        data = DataSet.of(self.stage.launch)
+        with Reader(data, "train", config.batch, seed=config.seed, flip=config.flip, window=config.window) as reader:
             expected = [steps.digests(batch.images) for batch in islice(reader, len(self.batches))]
         return self.batches == expected
 

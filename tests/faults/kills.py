@@ -1,4 +1,4 @@
-"""The loop and its keeper in a forked process, without Ray, and SIGKILL at random instants."""
+"""The loop and its checkpoint manager in a forked process, without Ray, and SIGKILL at random instants."""
 
 import os
 import random
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from raygan.pipeline.config import Config
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.distributed import DistributedContext
-from raygan.pipeline.training import runs
+from raygan.pipeline.training import loop, runs
 from raygan.pipeline.training.checkpoint import Snapshot
 from raygan.pipeline.training.checkpoint_manager import CheckpointManager
-from raygan.pipeline.training.loop import work
 from raygan.sharding.errors import RunError
 from raygan.sharding.storage.folder import Folder
 from tests.pipeline.training.sessions import PlainSession
@@ -26,14 +26,14 @@ class KeptSession(PlainSession):
     def __init__(self, run_folder: Folder, config: Config, said: Path | None = None) -> None:
         super().__init__(Path())
         self._run, self._config, self._said = run_folder, config, said
-        self._keeper = CheckpointManager(run_folder, config.checkpoints.keep)
+        self._checkpoints = CheckpointManager(run_folder, config.checkpoints.keep)
 
     def checkpoints(self) -> Sequence[Folder]:
         return runs.checkpoints(self._run)
 
     def save(self, taken: Snapshot) -> None:
         try:
-            self._keeper.save(taken)
+            self._checkpoints.save(taken)
         except RunError as e:
             self.warn(str(e), taken.header.position)
 
@@ -44,8 +44,8 @@ class KeptSession(PlainSession):
 
     def train(self, shards: str) -> None:
         """To the end, with everything written."""
-        work(self._config, shards, DistributedContext(), self)
-        self._keeper.wait()
+        loop.train(self._config, DataSet.open(shards), DistributedContext(), self)
+        self._checkpoints.wait()
 
 
 class Killed(NamedTuple):

@@ -1,6 +1,6 @@
 """A log of every step: which images each rank showed, where, and when; and faults from inside a process.
 
-The driver hands `logged_worker` to Ray Train in place of train.py's own worker, which it calls.
+The driver hands `logged_worker` to Ray Train in place of the worker of launch/worker.py, which it calls.
 """
 
 import contextlib
@@ -28,10 +28,10 @@ class Step(NamedTuple):
 
 
 def logged_worker(job: dict[str, Any]) -> int | str:
-    from raygan.pipeline.launch import trainer as train
+    from raygan.pipeline.launch import worker
 
     instrument(Path(os.environ[LOG]))
-    return train._ray_worker(job)
+    return worker.ray_worker(job)
 
 
 def instrument(folder: Path, pause: float = 0.0) -> None:
@@ -44,7 +44,7 @@ def instrument(folder: Path, pause: float = 0.0) -> None:
     step = AdversarialObjective.step
 
     def logged(self: AdversarialObjective, real: Any, position: int, *rest: Any) -> None:
-        line = Step(time.time(), position, self.place.rank, self.place.world_size, os.getpid(), digests(real))
+        line = Step(time.time(), position, self.context.rank, self.context.world_size, os.getpid(), digests(real))
         with (folder / f"{os.getpid()}.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
         step(self, real, position, *rest)

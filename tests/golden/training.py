@@ -11,10 +11,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from raygan.pipeline.config import Config, Discriminator, Generator, article, celeba64, smoke
+from raygan.pipeline.config import Config, article, celeba64, smoke
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.distributed import DistributedContext
-from raygan.pipeline.training import checkpoint
-from raygan.pipeline.training.loop import work
+from raygan.pipeline.training import checkpoint, loop
 from tests.pipeline.small_datasets import write_dataset
 from tests.pipeline.training.sessions import PlainSession
 
@@ -28,59 +28,45 @@ PARTS = {
 }
 
 
+NARROW = {"width": 4, "learning_rate": 1e-3}
+SHORT = {"batch": 16, "log_every": 64} | {
+    name: value for name, value in smoke().dotted().items() if name.startswith(("evaluation.", "checkpoints."))
+}
+
+
 def smoke_run() -> Config:
     return smoke()
 
 
 def celeba64_run() -> Config:
     """In fp32, narrow, with its penalty, flips and rates."""
-    preset = celeba64()
-    return preset.model_copy(
-        update={
-            "precision": "fp32",
-            "images": 192,
-            "batch": 16,
-            "log_every": 64,
-            "generator": preset.generator.model_copy(update={"width": 4}),
-            "discriminator": preset.discriminator.model_copy(update={"width": 4}),
-            "evaluation": smoke().evaluation,
-            "checkpoints": smoke().checkpoints,
-        }
+    return celeba64().with_settings(
+        SHORT | {"precision": "fp32", "images": 192, "generator.width": 4, "discriminator.width": 4}
     )
 
 
 def article_run() -> Config:
     """With --balance auto, which follows the discriminator's accuracy."""
-    return article().model_copy(
-        update={
-            "balance": "auto",
-            "images": 320,
-            "batch": 16,
-            "log_every": 64,
-            "generator": Generator(width=4, learning_rate=1e-3),
-            "discriminator": Discriminator(width=4, learning_rate=1e-3),
-            "evaluation": smoke().evaluation,
-            "checkpoints": smoke().checkpoints,
-        }
-    )
+    networks = {f"{name}.{field}": value for name in ("generator", "discriminator") for field, value in NARROW.items()}
+    return article().with_settings(SHORT | networks | {"balance": "auto", "images": 320})
 
 
 def conditional_run() -> Config:
-    return smoke().model_copy(update={"attributes": ("Smiling", "Male"), "balance": 1.5, "loss": "hinge"})
+    return smoke().with_settings({"attributes": ("Smiling", "Male"), "balance": 1.5, "loss": "hinge"})
 
 
 RUNS = {"smoke": smoke_run, "celeba64": celeba64_run, "article": article_run, "conditional": conditional_run}
 
 
-def trained(config: Config, folder: Path, place: DistributedContext) -> dict[str, Any]:
+def trained(config: Config, folder: Path, context: DistributedContext) -> dict[str, Any]:
     """What is left of a run: digests of its parts, its last curves and its scores. Only rank 0 knows."""
     size = 64 if config.preset == "celeba64" else 32
-    shards = folder / f"shards-{size}-{place.rank}"
+    shards = folder / f"shards-{size}-{context.rank}"
     if not shards.exists():
         write_dataset(shards, [40, 41, 30], size=size)
-    session = PlainSession(folder / f"run-{place.rank}")
-    work(config, str(shards), place, session)
-    if not place.leads:
+    session = PlainSession(folder / f"run-{context.rank}")
+    loop.train(config, DataSet.open(str(shards)), context, session)
+    if not context.is_main:
         return {}
     state = torch.load(session.checkpoint(config.images) / checkpoint.STATE, weights_only=True)
     curves = [
@@ -119,6 +105,6 @@ if __name__ == "__main__":  # under torchrun: one run on all ranks; rank 0 leave
     ranks = DistributedContext(dist.get_rank(), dist.get_world_size())
     with tempfile.TemporaryDirectory() as scratch:
         left = trained(smoke(), Path(scratch), ranks)
-    if ranks.leads:
+    if ranks.is_main:
         Path(sys.argv[1]).write_text(json.dumps(left))
     dist.destroy_process_group()

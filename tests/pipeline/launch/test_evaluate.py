@@ -1,6 +1,6 @@
 from typing import ClassVar
 
-from raygan.pipeline.evaluation.ranks import OthersFailedError
+from raygan.pipeline.distributed import OthersFailedError
 from raygan.pipeline.launch.evaluate import cause
 from raygan.sharding.errors import UserError
 

@@ -29,6 +29,6 @@ def test_a_generator_that_cannot_be_registered_does_not_fail_a_run_that_trained_
             config=smoke(), size=32, position=64, scores={"kid": 1.0}, identity={}, judged_by=lambda: "kid"
         ),
     )
-    lines = recording._registered(run, header, cast(Any, SimpleNamespace(network=None)), "# A card")
+    lines = recording._registered(run, header, cast(Any, SimpleNamespace(arguments={}, network=None)), "# A card")
     assert lines == [f"the generator was not registered: {error}"]
     assert tracking.find_run(uri, run_id).tags["not registered"] == str(error)

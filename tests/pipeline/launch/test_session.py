@@ -23,7 +23,7 @@ def test_each_checkpoint_takes_along_what_the_server_has_not_taken(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))  # where the node's spools are
     run = begun(f"memory://{tmp_path}/runs")
-    session = ClusterSession(run, leads=True, post=lambda news: False)
+    session = ClusterSession(run, is_main=True, post=lambda event: False)
     session.metrics({"loss": 1.0}, 64)
     header = Header(position=64, config=smoke(), size=32, data="d", identity={}, scores={})
     session.save(Snapshot(header, memoryview(b"state")))
@@ -35,7 +35,7 @@ def test_each_checkpoint_takes_along_what_the_server_has_not_taken(
 
 def test_writes_that_not_even_the_disk_took_are_told_at_the_end(tmp_path: Path) -> None:
     said: list[Event] = []
-    session = ClusterSession(begun(str(tmp_path)), leads=True, post=lambda news: bool(said.append(news)))
+    session = ClusterSession(begun(str(tmp_path)), is_main=True, post=lambda event: bool(said.append(event)))
     session.metrics({"/loss/": 1.0}, 64)  # no key that MLflow takes, so it is lost like one that finds no room
     session.close(0)
-    assert "1 write(s) to MLflow are lost" in said[-1].words
+    assert "1 write(s) to MLflow are lost" in said[-1].message

@@ -15,7 +15,8 @@ from mlflow import MlflowClient
 from raygan.pipeline import tracking
 from raygan.pipeline.config import Checkpoints, Config, Evaluation, Launch, smoke
 from raygan.pipeline.launch import recording
-from raygan.pipeline.launch.trainer import _created, plan, train
+from raygan.pipeline.launch.plan import plan
+from raygan.pipeline.launch.trainer import _begin, train
 from raygan.pipeline.training import checkpoint, runs
 from raygan.pipeline.training.header import HEADER, read_header
 from raygan.sharding.errors import UserError
@@ -54,14 +55,14 @@ def stopped(shards: Path, place: Path) -> runs.Run:
     """A run that Ctrl-C stopped on its way, and that a later command resumed to its end."""
     seen: list[int] = []
     once_it_has_a_checkpoint(place, "stopped", lambda: os.kill(os.getpid(), signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt, match=r"was stopped at .* images; .* raygan train --resume stopped"):
-        train(config(2048), launch(shards, place, "stopped"), progress=lambda news: seen.append(news.position))
+    with pytest.raises(KeyboardInterrupt, match=r"was stopped at .* images; .* raygan train `resume` stopped"):
+        train(plan(config(2048), launch(shards, place, "stopped")), lambda event: seen.append(event.position))
     assert seen == sorted(seen)
     assert 512 <= seen[-1] < 2048
     assert read_header(runs.find_checkpoint(place, "stopped")).position == seen[-1]
     info = tracking.list_runs(tracking.local_uri(place))[0]
     assert (info.name, info.status) == ("stopped", "KILLED")
-    return train(config(2048), launch(shards, place, "stopped"), resume=True)
+    return train(plan(config(2048), launch(shards, place, "stopped"), resume=True))
 
 
 def kill_a_worker() -> int:
@@ -78,11 +79,11 @@ def test_a_run_whose_worker_was_killed_ends_bit_identical_to_one_that_was_stoppe
 
     The run that is killed was begun by a driver that died before anything started: to resume it is to start it.
     """
-    begun = _created(config(2048), launch(shards, place, "killed"), command="")
+    begun = _begin(plan(config(2048), launch(shards, place, "killed")), command="")
     assert not runs.checkpoints(begun.folder)
     killed: list[int] = []
     once_it_has_a_checkpoint(place, "killed", lambda: killed.append(kill_a_worker()))
-    train(config(2048), launch(shards, place, "killed"), resume=True)
+    train(plan(config(2048), launch(shards, place, "killed"), resume=True))
     assert killed, "the worker was never killed"
     folders = [runs.find_checkpoint(place, name) for name in ("killed", "stopped")]
     assert [read_header(folder).position for folder in folders] == [2048, 2048]
@@ -92,9 +93,9 @@ def test_a_run_whose_worker_was_killed_ends_bit_identical_to_one_that_was_stoppe
 def test_an_evaluation_aside_finds_what_the_workers_find_and_notes_it_in_its_checkpoint(
     shards: Path, place: Path, stopped: runs.Run
 ) -> None:
-    aside = config(2048).evaluation.model_copy(update={"place": "aside"})
-    knobs = config(2048).model_copy(update={"evaluation": aside, "checkpoints": Checkpoints(every=512, keep=4)})
-    run = train(knobs, launch(shards, place, "aside"))
+    background = config(2048).evaluation.model_copy(update={"background": True})
+    settings = config(2048).model_copy(update={"evaluation": background, "checkpoints": Checkpoints(every=512, keep=4)})
+    run = train(plan(settings, launch(shards, place, "background")))
     client = MlflowClient(run.tracking)
     for name in ("kid_randconv", "fd_randconv"):
         ours, theirs = (
@@ -148,32 +149,31 @@ def test_only_the_newest_checkpoints_and_the_best_are_kept(place: Path, stopped:
 def test_a_run_that_is_finished_is_left_as_it_is(shards: Path, place: Path, stopped: runs.Run) -> None:
     versions = MlflowClient(stopped.tracking).search_model_versions("name = 'raygan-faces'")
     said: list[str] = []
-    again = train(
-        config(2048), launch(shards, place, "stopped"), resume=True, progress=lambda news: said.append(news.words)
-    )
+    resumed = plan(config(2048), launch(shards, place, "stopped"), resume=True)
+    again = train(resumed, lambda event: said.append(event.message))
     assert again == stopped
-    assert said == ["run stopped has shown its 2,048 images; train longer with --images"]
+    assert said == ["run stopped has shown its 2,048 images; give more `images`"]
     recording.finish(stopped, command="")  # as after a crash, just before the end was written down
     assert len(MlflowClient(stopped.tracking).search_model_versions("name = 'raygan-faces'")) == len(versions)
 
 
 def test_what_cannot_run_is_refused_before_anything_starts(shards: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"--batch 16: 17 workers cannot share it"):
+    with pytest.raises(UserError, match=r"`batch` 16: 17 workers cannot share it"):
         plan(config(64), launch(shards, tmp_path, "x", workers=17))
     with pytest.raises(UserError, match="no manifest there"):
         plan(config(64), launch(tmp_path / "nowhere", tmp_path, "x"))
-    compared = config(64).model_copy(update={"loss": "mmd", "accumulate": 2})  # --batch 16
+    compared = config(64).with_settings({"loss": "mmd", "accumulate": 2})  # batch 16
     plan(compared, launch(shards, tmp_path, "x", workers=4))
-    with pytest.raises(UserError, match=r"--loss mmd .* --batch 16 leaves some worker one alone: give at least 20"):
+    with pytest.raises(UserError, match=r"`batch` 16: .* a worker needs 2 in each micro-batch .*: give at least 20"):
         plan(compared, launch(shards, tmp_path, "x", workers=5))
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"--runs .*/file/runs: nothing can be written there \(Not a directory\)"):
-        train(config(64), launch(shards, tmp_path / "file" / "runs", "x"))
+    with pytest.raises(UserError, match=r"`runs` .*/file/runs: nothing can be written there \(Not a directory\)"):
+        train(plan(config(64), launch(shards, tmp_path / "file" / "runs", "x")))
 
 
 def test_a_name_that_is_taken_is_refused_with_both_remedies(shards: Path, place: Path, stopped: runs.Run) -> None:
     with pytest.raises(
-        UserError, match=r"--name stopped: that run exists in .*--resume stopped or choose another name"
+        UserError, match=r"`name` stopped: that run exists in .*`resume` stopped or choose another name"
     ):
-        train(config(64), launch(shards, place, "stopped"))
+        train(plan(config(64), launch(shards, place, "stopped")))

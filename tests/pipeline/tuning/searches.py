@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 
 from raygan.pipeline.config import Launch, smoke
-from raygan.pipeline.launch.trainer import plan as plan_of_a_run
+from raygan.pipeline.launch.plan import plan as plan_of_a_run
 from raygan.pipeline.training import checkpoint
 from raygan.pipeline.tuning.search import Options, Search, plan
 from raygan.pipeline.tuning.space import parse
@@ -40,7 +40,7 @@ def planned(shards: Path, folder: Path, name: str, images: int, workers: int = 1
         }
     )
     launch = Launch(shards=str(shards), runs=str(folder), name=name, workers=str(workers))
-    data = plan_of_a_run(config, launch).digest
+    data = plan_of_a_run(config, launch).data.manifest.digest
     return plan(config, launch, parse(SPACE), Options.model_validate(options), data)
 
 

@@ -12,7 +12,7 @@ from raygan.pipeline.tuning import plots
 from raygan.pipeline.tuning.ranking import front, importances, rank, write_table
 from raygan.pipeline.tuning.results import as_file
 from raygan.pipeline.tuning.search import Options, Search
-from raygan.pipeline.tuning.space import DEFAULT, Range, Values, overlay
+from raygan.pipeline.tuning.space import Range, Values, default, overlay
 from raygan.pipeline.tuning.study import State, TrialRecord, distributions_of
 
 
@@ -48,7 +48,7 @@ def test_the_front_holds_what_no_other_beats_in_both_score_and_cost() -> None:
 
 
 def test_the_best_configuration_is_a_file_that_train_takes(tmp_path: Path) -> None:
-    search = Search(config=smoke(), launch=Launch(name="s"), space=DEFAULT, options=Options(), data="d")
+    search = Search(config=smoke(), launch=Launch(name="s"), space=default(smoke()), options=Options(), data="d")
     (best, *_) = rank(RECORDS, [])
     file = tmp_path / "best.yaml"
     file.write_text(as_file(search, best))
@@ -76,7 +76,7 @@ def test_the_table_and_the_plots_are_written_whatever_the_trials_came_to(tmp_pat
 def test_importances_are_drawn_if_there_is_something_to_explain_and_the_style_of_other_plots_stays(
     tmp_path: Path,
 ) -> None:
-    space = DEFAULT | {"discriminator.learning_rate": Range(low=5e-5, high=2e-3, log=True)}
+    space = default(smoke()) | {"discriminator.learning_rate": Range(low=5e-5, high=2e-3, log=True)}
     distributions = distributions_of(space, smoke())
     before = dict(matplotlib.rcParams)
     (picture,) = plots.importance(importances(RECORDS, distributions), tmp_path / "importance.png")

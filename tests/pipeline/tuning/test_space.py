@@ -1,7 +1,7 @@
 import pytest
 
 from raygan.pipeline.config import Config, Launch, radford, smoke
-from raygan.pipeline.tuning.space import DEFAULT, Choice, Range, check, grid_points, known_points, overlay, parse, words
+from raygan.pipeline.tuning.space import Choice, Range, check, default, grid_points, known_points, overlay, parse, words
 from raygan.sharding.errors import UserError
 
 
@@ -49,7 +49,7 @@ def test_the_grid_holds_every_combination_and_only_whole_numbers_where_the_field
 
 def test_what_is_known_to_work_comes_first_as_far_as_it_lies_in_the_space() -> None:
     base = overlay(smoke(), {"balance": 2.0})
-    points = known_points(DEFAULT, base)
+    points = known_points(default(base), base)
     assert points[0] == {"discriminator.learning_rate": 2e-4, "generator.learning_rate": 2e-4, "balance": 2.0}
     assert {"discriminator.learning_rate": 2e-4, "generator.learning_rate": 2e-4, "balance": 1.0} in points
     assert known_points({"balance": Range(low=3, high=5)}, radford()) == []
@@ -62,12 +62,12 @@ def test_a_value_that_needs_another_beside_it_is_taken_if_the_space_holds_that()
 
 
 def test_values_that_are_sound_each_but_not_together_are_refused_with_both_names() -> None:
-    with pytest.raises(UserError, match=r"discriminator.normalisation=batch, r1=1.0: .*set --discriminator.norm"):
+    with pytest.raises(UserError, match=r"discriminator.normalisation=batch, r1=1.0: .*set `discriminator.norm"):
         overlay(Config(), {"discriminator.normalisation": "batch", "r1": 1.0})
 
 
 def test_values_that_the_workers_of_a_trial_cannot_share_are_refused() -> None:
-    with pytest.raises(UserError, match="--batch 2: 4 workers cannot share it"):
+    with pytest.raises(UserError, match="`batch` 2: 4 workers cannot share it"):
         check(parse({"batch": "2:16"}), smoke(), Launch(workers="4"))
     with pytest.raises(UserError, match=r"--loss mmd compares images .* --batch 16 leaves some worker one alone"):
         check(parse({"loss": "bce,mmd"}), smoke(), Launch(workers="16"))

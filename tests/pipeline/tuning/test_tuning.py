@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from raygan.pipeline.config import Evaluation, Launch, smoke
-from raygan.pipeline.launch.trainer import plan as plan_of_a_run
+from raygan.pipeline.launch.plan import plan as plan_of_a_run
 from raygan.pipeline.tuning import recording
 from raygan.pipeline.tuning.coordinator import Coordinator, open_finals
 from raygan.pipeline.tuning.search import Options, capacity, plan
@@ -24,7 +24,7 @@ def test_a_trial_that_fails_is_recorded_with_its_reason_and_the_search_goes_on(s
     space = {"r1": "1.0,0.0", "discriminator.normalisation": "batch,none"}
     config = smoke().model_copy(update={"images": 64})
     launch = Launch(shards=str(shards), runs=str(folder), name="failing")
-    data = plan_of_a_run(config, launch).digest
+    data = plan_of_a_run(config, launch).data.manifest.digest
     search = plan(config, launch, parse(space), Options(search="grid"), data)
     search = recording.begin_search(search, "raygan tune")
     search.save()
