@@ -5,9 +5,8 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from raygan.jobs import defaults
 from raygan.jobs.ui.progress import console
-from raygan.pipeline.training.header import Weights
+from raygan.pipeline.config import Weights
 
 app = App(
     name="raygan",
@@ -15,7 +14,6 @@ app = App(
     help="From CelebA to a trained DCGAN: shards, distributed training on Ray, every run in MLflow.",
     help_epilogue="Try it on drawn faces, with nothing else at hand: raygan demo",
     help_format="plaintext",
-    config=defaults.fill,
     suppress_keyboard_interrupt=False,  # cli.py handles Ctrl-C
 )
 

@@ -3,9 +3,9 @@
 A preset, then --config FILE over it; or the run or the search that is resumed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from cyclopts import App, ArgumentCollection
@@ -13,9 +13,12 @@ from cyclopts.config import Dict
 from pydantic import ValidationError
 
 from raygan.pipeline.config import PRESETS, Config, Launch
+from raygan.pipeline.config.objectives import kind_of
 from raygan.pipeline.training import runs
 from raygan.pipeline.tuning import search as searches
 from raygan.sharding.errors import UserError
+
+DECIDING = ("--resume", "--runs", "--name", "--config", "--preset", "--objective")  # flags that others depend on
 
 
 def preset(name: str) -> Config:
@@ -25,16 +28,44 @@ def preset(name: str) -> Config:
     return PRESETS[name]()
 
 
-def fill(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Gives every flag that was not typed its value (called by the command line's parser)."""
-    if commands not in (("train",), ("tune",)):
-        return
-    typed = {argument.name: argument.tokens[0].value for argument in arguments if argument.tokens}
-    begun = _begun(commands[0], typed)
+class Defaults(NamedTuple):
+    """Values of flags that are not typed, by command, and where they come from."""
+
+    command: str
+    values: dict[str, Any]
+    source: str
+
+    @property
+    def objective(self) -> str:
+        """The kind of the objective."""
+        return str(self.values["objective"])
+
+    def fill(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        """Gives every flag that was not typed its value (called by the command line's parser)."""
+        if commands == (self.command,):
+            Dict({self.command: self.values}, source=self.source)(app, commands, arguments)
+
+
+def find(tokens: Sequence[str]) -> Defaults | None:
+    """The defaults of a command line that trains or tunes; None for any other. Raises UserError."""
+    if not tokens or tokens[0] not in ("train", "tune"):
+        return None
+    typed = {flag: value for flag in DECIDING if (value := option(tokens, flag)) is not None}
+    begun = _begun(tokens[0], typed)
     if begun and "--config" in typed and typed["--resume"] != "auto":
         raise UserError(f"--config {typed['--config']}: {begun[1]} keeps its own; leave it out")
     values, source = begun or _new(typed)
-    Dict({commands[0]: values}, source=source)(app, commands, arguments)
+    return Defaults(tokens[0], values, source)
+
+
+def option(tokens: Sequence[str], flag: str) -> str | None:
+    """The value of a flag that was typed."""
+    for number, word in enumerate(tokens):
+        if word == flag and number + 1 < len(tokens):
+            return tokens[number + 1]
+        if word.startswith(f"{flag}="):
+            return word.partition("=")[2]
+    return None
 
 
 def _begun(command: str, typed: Mapping[str, str]) -> tuple[dict[str, Any], str] | None:
@@ -55,16 +86,26 @@ def _begun(command: str, typed: Mapping[str, str]) -> tuple[dict[str, Any], str]
 
 
 def _new(typed: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+    objective = typed.get("--objective")
     if file := typed.get("--config"):
-        return from_file(Path(file), typed.get("--preset")).model_dump(mode="json"), file
-    config = preset(typed.get("--preset", Config().preset))
+        return from_file(Path(file), typed.get("--preset"), objective).model_dump(mode="json"), file
+    config = _with_objective(preset(typed.get("--preset", Config().preset)), objective)
     return config.model_dump(mode="json"), f"preset {config.preset}"
 
 
-def from_file(path: Path, preset_name: str | None = None) -> Config:
+def _with_objective(config: Config, kind: str | None) -> Config:
+    try:
+        return config if kind is None else config.with_objective(kind)
+    except ValueError as e:
+        words = e.errors()[0]["msg"].removeprefix("Value error, ") if isinstance(e, ValidationError) else str(e)
+        raise UserError(f"--objective {kind}: {words}") from e
+
+
+def from_file(path: Path, preset_name: str | None = None, objective: str | None = None) -> Config:
     """A configuration in YAML or JSON, whole or in part; the rest is the preset's, which it may name. UserError."""
     given = read_mapping(path, "--config")
     base = preset(preset_name or str(given.get("preset", Config().preset)))
+    base = _with_objective(base, objective or (kind_of(given["objective"]) if "objective" in given else None))
     try:
         return Config.model_validate(_merged(base.model_dump(), given))
     except ValidationError as e:

@@ -20,6 +20,8 @@ from pydantic import BaseModel
 
 import raygan
 from raygan.jobs.cluster.job_server import JobOptions, JobServer
+from raygan.jobs.defaults import option
+from raygan.jobs.training_flags import prepare
 from raygan.pipeline.tracking import ORIGIN
 from raygan.pipeline.tracking.client import redact
 from raygan.sharding.errors import UserError
@@ -47,7 +49,7 @@ def send(
     Raises UserError, and CycloptsError for a mistyped command.
     """
     words = list(words[1:] if [*words[:1]] == ["raygan"] else words)
-    name = name or _option(words, "--name") or _option(words, "--resume") or _default_name(words)
+    name = name or option(words, "--name") or option(words, "--resume") or _default_name(words)
     if not re.fullmatch(NAME, name):
         raise UserError(f"--name {name}: use letters, digits, dots, dashes and underscores only")
     words = resumed(named(words, name)) if resume else named(words, name)
@@ -58,7 +60,7 @@ def send(
         "name": name,
         "attempt": str(attempt),
         "command": shlex.join(["raygan", *words]),
-        "run": (_option(words, "--name") or _option(words, "--resume") or "") if words[0] in ("train", "tune") else "",
+        "run": (option(words, "--name") or option(words, "--resume") or "") if words[0] in ("train", "tune") else "",
         "user": getpass.getuser(),
         "commit": commit(),
         "raygan": version("raygan"),
@@ -72,15 +74,15 @@ def send(
 
 def named(words: list[str], name: str) -> list[str]:
     """The command, with the job's name as the name of its run or search if it gives none."""
-    if words[:1] not in (["train"], ["tune"]) or _option(words, "--name") or _option(words, "--resume"):
+    if words[:1] not in (["train"], ["tune"]) or option(words, "--name") or option(words, "--resume"):
         return words
     return [*words, "--name", name]
 
 
 def resumed(words: list[str]) -> list[str]:
     """The command that continues what this one started. Other commands continue when repeated."""
-    name, runs = _option(words, "--name"), _option(words, "--runs")
-    if words[:1] == ["train"] and not _option(words, "--resume"):
+    name, runs = option(words, "--name"), option(words, "--runs")
+    if words[:1] == ["train"] and not option(words, "--resume"):
         return [*words, "--resume", "auto"]
     if words[:1] == ["tune"] and name and runs:
         return ["tune", "--resume", name, "--runs", runs]
@@ -112,13 +114,13 @@ def entrypoint(words: list[str], installed: bool) -> str:
 
 def _paths(app: App, words: list[str]) -> Iterator[tuple[str, str]]:
     """The flags and positional arguments that are paths, with their values. Raises CycloptsError and UserError."""
-    typed = {flag: value for flag in READ_ON_CLUSTER if (value := _option(words, flag)) not in (None, "auto")}
+    typed = {flag: value for flag in READ_ON_CLUSTER if (value := option(words, flag)) not in (None, "auto")}
     if typed:  # the other values are on the cluster, which checks the whole command
         yield from (
-            (flag, value) for flag in ("--shards", "--runs", *READ_ON_CLUSTER[1:]) if (value := _option(words, flag))
+            (flag, value) for flag in ("--shards", "--runs", *READ_ON_CLUSTER[1:]) if (value := option(words, flag))
         )
         return
-    _, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    _, bound, _ = app.parse_args(prepare(app, words), exit_on_error=False, print_error=False)
     bound.apply_defaults()
     for name, value in bound.arguments.items():
         for field, path in dict(value).items() if isinstance(value, BaseModel) else ((name, value),):
@@ -161,16 +163,6 @@ def commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
-
-
-def _option(words: Sequence[str], flag: str) -> str | None:
-    """The value of a flag that was typed."""
-    for number, word in enumerate(words):
-        if word == flag and number + 1 < len(words):
-            return words[number + 1]
-        if word.startswith(f"{flag}="):
-            return word.partition("=")[2]
-    return None
 
 
 def _default_name(words: Sequence[str]) -> str:

@@ -11,11 +11,12 @@ import click
 from cyclopts import App
 
 from raygan.jobs import defaults
+from raygan.jobs.training_flags import prepare
 from raygan.pipeline.config import Launch, radford
 from raygan.pipeline.training.runs import Run
 from raygan.pipeline.tuning import search as searches
 from raygan.pipeline.tuning.search import Options
-from raygan.pipeline.tuning.space import DEFAULT
+from raygan.pipeline.tuning.space import default
 from tests.infra.programs import INFRA, ROOT
 
 # Where a shell looks for a program: at the start of a line, or after one of these. Variables may be set before it.
@@ -69,13 +70,13 @@ def parse(app: App, tokens: list[str]) -> dict[str, Any]:
     """
     launch = Launch(name="run")
     run = Run(config=radford(), launch=launch, data="", tracking="local", run_id="")
-    search = searches.plan(radford(), launch, DEFAULT, Options(), "")
+    search = searches.plan(radford(), launch, default(radford()), Options(), "")
     with (
         mock.patch.object(defaults.runs, "load", return_value=run),
         mock.patch.object(defaults.searches, "load", return_value=search),
         mock.patch.object(defaults, "read_mapping", return_value={}),
     ):
-        _, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+        _, bound, _ = app.parse_args(prepare(app, tokens), exit_on_error=False, print_error=False)
     return dict(bound.arguments)
 
 

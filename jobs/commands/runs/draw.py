@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from raygan.pipeline.config import Weights
 from raygan.pipeline.evaluation.sampler import BATCH, grid
-from raygan.pipeline.training.checkpoint import load_faces
-from raygan.pipeline.training.header import Weights, read_header
+from raygan.pipeline.training.checkpoint import load_sampler
+from raygan.pipeline.training.header import read_header
 from raygan.sharding.errors import UserError
 from raygan.sharding.storage.folder import Folder
 
@@ -36,7 +37,7 @@ def draw(
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no GPU on this machine; leave it out")
     wanted = _wanted(attributes, read_header(checkpoint).config.attributes)
-    sampler = load_faces(checkpoint, torch.device(device), seed, weights)
+    sampler = load_sampler(checkpoint, torch.device(device), seed, weights)
     sampler.wanted = wanted
 
     def batches() -> Iterator[torch.Tensor]:

@@ -12,6 +12,7 @@ from raygan.jobs.commands.data.shard import convert_with_progress, describe
 from raygan.jobs.commands.training.train import train_with_progress
 from raygan.jobs.ui.progress import console, progress
 from raygan.pipeline.config import Config, Launch
+from raygan.pipeline.launch.plan import plan
 from raygan.pipeline.training import runs as records
 from raygan.pipeline.training.header import read_header
 from raygan.sharding.errors import UserError
@@ -66,7 +67,7 @@ def _train(config: Config, launch: Launch) -> Folder:
     """The checkpoint of a finished run: of an earlier call, continued from one, or trained now."""
     name = launch.name
     if not records.exists(launch.runs, name):
-        train_with_progress(config, launch)
+        train_with_progress(plan(config, launch))
         return records.find_checkpoint(launch.runs, name)
     if records.load(launch.runs, name).config != config:
         raise UserError(f"--name {name}: that run in {launch.runs} was made with other settings; choose another name")
@@ -75,7 +76,7 @@ def _train(config: Config, launch: Launch) -> Folder:
         console.print(f"  reused: run {name}, which is finished (choose another --name to train anew)")
         return kept[0]
     console.print(f"  resumed: run {name}, from {kept[0].name if kept else 'its start'}")
-    train_with_progress(config, launch, resume=True)
+    train_with_progress(plan(config, launch, resume=True))
     return records.find_checkpoint(launch.runs, name)
 
 

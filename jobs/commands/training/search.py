@@ -11,12 +11,12 @@ from raygan.jobs.defaults import read_mapping
 from raygan.jobs.ui.progress import console
 from raygan.jobs.ui.search_table import shown
 from raygan.pipeline.config import Config, Launch
-from raygan.pipeline.launch.trainer import plan
+from raygan.pipeline.launch.plan import plan, resolved
 from raygan.pipeline.training import runs
 from raygan.pipeline.tuning import search as searches
 from raygan.pipeline.tuning.results import SearchResults
 from raygan.pipeline.tuning.search import Options, Search
-from raygan.pipeline.tuning.space import DEFAULT, Space, parse, short, words
+from raygan.pipeline.tuning.space import Space, default, parse, short, words
 from raygan.sharding.errors import UserError
 
 CHANGEABLE = {"trials", "finalists", "seeds", "concurrent"}  # when a search is resumed
@@ -29,14 +29,14 @@ def planned(
     asked = _space_of(vary, space)
     if resume:
         return _resumed(searches.load(launch.runs, resume), asked, options, launch, config)
-    launch = Launch.model_validate(launch.model_dump()).resolved(f"tune-{config.preset}")
-    manifest = plan(config, launch)
+    launch = resolved(Launch.model_validate(launch.model_dump()), f"tune-{config.preset}")
+    data = plan(config, launch).data
     if searches.exists(launch.runs, launch.name) or runs.exists(launch.runs, launch.name):
         raise UserError(
             f"--name {launch.name}: there is one of that name in {launch.runs}; "
             f"go on with --resume {launch.name} or choose another name"
         )
-    return searches.plan(config, launch, asked or DEFAULT, options, manifest.digest)
+    return searches.plan(config, launch, asked or default(config), options, data.manifest.digest)
 
 
 def _resumed(before: Search, space: Space | None, options: Options, launch: Launch, config: Config) -> Search:
@@ -46,8 +46,8 @@ def _resumed(before: Search, space: Space | None, options: Options, launch: Laun
     changed += ["a setting of the trials"] if config != before.config else []
     if changed:
         raise UserError(f"{changed[0]}: search {before.name} keeps what it was started with; leave it out")
-    launch = Launch.model_validate(launch.model_dump() | {"name": before.name}).resolved(config.preset)
-    if plan(config, launch).digest != before.data:
+    launch = resolved(Launch.model_validate(launch.model_dump() | {"name": before.name}), config.preset)
+    if plan(config, launch).data.manifest.digest != before.data:
         raise UserError(f"{launch.shards}: not the data set of search {before.name} (its digest differs)")
     return before.model_copy(update={"options": options, "launch": launch})
 

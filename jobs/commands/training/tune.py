@@ -34,7 +34,7 @@ def tune(
         list[str] | None,
         Parameter(
             help="FIELD=LOW:HIGH, FIELD=LOW:HIGH:log or FIELD=VALUE,VALUE, once per field."
-            " [default: both learning rates and the balance]",
+            " [default: what the objective proposes, as both learning rates and the balance]",
             negative_iterable="",
         ),
     ] = None,
@@ -53,7 +53,7 @@ def tune(
     from raygan.jobs.commands.training.search import describe, planned, report, tune_with_table
 
     resume = defaults.resumed(resume, launch.runs, launch.name, searches.exists)
-    search = planned(resume, vary or [], space, options, launch, config)
+    search = planned(resume, vary or [], space, options, launch, Config.model_validate(config.model_dump()))
     if dry_run:
         print(f"{describe(search)}\nnothing was started: this is a dry run")
         return

@@ -5,13 +5,14 @@ import pytest
 from raygan.jobs.cli import main
 from raygan.pipeline.config import Launch, smoke
 from raygan.pipeline.training.runs import Run
+from raygan.sharding.format.manifest import Manifest
 from tests.jobs.test_cli import ends
 
 
 def test_the_help_of_train_shows_defaults_and_units(capsys: pytest.CaptureFixture[str]) -> None:
     main(["train", "--help"])
     page = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "Images shown to the discriminator until the run stops. [default: 2000000]" in page
+    assert "Real images shown until the run stops. [default: 2000000]" in page
     assert "--generator.width INT" in page
 
 
@@ -30,9 +31,9 @@ def test_a_dry_run_prints_the_whole_configuration_and_the_plan_and_starts_nothin
 def test_flags_win_over_the_preset_and_a_resumed_run_brings_its_own_values(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = smoke().model_copy(update={"seed": 7, "balance": 1.5})
+    config = smoke().with_settings({"seed": 7, "balance": 1.5})
     launch = Launch(name="a", shards=str(shards), runs=tmp_path, workers=4)
-    Run(config=config, launch=launch, data="d", tracking="t", run_id="r").save()
+    Run(config=config, launch=launch, data=Manifest.load(shards).digest, tracking="t", run_id="r").save()
     main(f"train --resume a --runs {tmp_path} --images 512 --generator.learning-rate 1e-5 --dry-run".split())
     said = capsys.readouterr().out
     for line in (

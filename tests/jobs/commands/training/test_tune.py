@@ -11,7 +11,7 @@ from raygan.jobs.ui.search_table import line, table
 from raygan.pipeline.config import Launch, smoke
 from raygan.pipeline.tuning.coordinator import Coordinator, TrialStatus
 from raygan.pipeline.tuning.search import Options, Search, plan
-from raygan.pipeline.tuning.space import DEFAULT, words
+from raygan.pipeline.tuning.space import default, words
 from tests.jobs.test_cli import ends
 
 
@@ -61,7 +61,7 @@ def test_a_resumed_search_keeps_what_makes_its_trials_comparable(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     launch = Launch(shards=str(shards), runs=str(tmp_path), name="s")
-    search = plan(smoke(), launch, DEFAULT, Options(trials=5), data="d")
+    search = plan(smoke(), launch, default(smoke()), Options(trials=5), data="d")
     search.save()
     for flags, complaint in (
         ("--vary balance=1:2", "--vary: search s keeps"),
@@ -72,7 +72,7 @@ def test_a_resumed_search_keeps_what_makes_its_trials_comparable(
         status, line = ends(capsys, *f"tune --resume s --runs {tmp_path} {flags}".split())
         assert status == 2
         assert complaint in line
-    again = " ".join(f"--vary {field}" for field in words(DEFAULT))
+    again = " ".join(f"--vary {field}" for field in words(default(smoke())))
     for resume in ("s", "auto --name s", f"auto --name s --preset smoke {again}"):  # as a job that is sent again
         status, line = ends(capsys, *f"tune --resume {resume} --runs {tmp_path} --trials 7 --dry-run".split())
         assert "not the data set of search s" in line
@@ -107,7 +107,7 @@ def test_a_file_gives_the_settings_and_flags_win_over_it(
 
 def test_the_table_shows_every_running_trial_and_the_best_of_the_others(tmp_path: Path) -> None:
     search = Search(
-        config=smoke(), launch=Launch(runs=str(tmp_path), name="s"), space=DEFAULT, options=Options(), data=""
+        config=smoke(), launch=Launch(runs=str(tmp_path), name="s"), space=default(smoke()), options=Options(), data=""
     )
     search.save()
     coordinator = Coordinator(search, stop_one=lambda name: None, stopping=lambda: False)
