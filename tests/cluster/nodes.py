@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from tests import strangers
 from tests.conftest import free_port
 
 ATTEMPTS = 3  # Ray gives a node thirty seconds to start, which a busy machine may exceed
@@ -46,6 +47,9 @@ class Cluster:
         }
         self.environment.pop("RAY_ADDRESS", None)
         self.folder = Path(tempfile.mkdtemp(prefix="rg"))  # Ray's sockets allow short paths only
+        strangers.write_packages(self.folder)  # nodes and jobs run beside them, and nothing may import them
+        path = [str(self.folder), *filter(None, [self.environment.get("PYTHONPATH")])]
+        self.environment["PYTHONPATH"] = os.pathsep.join(path)
         self.head, self.dashboard = f"127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
         self.nodes: list[subprocess.Popen[bytes]] = []
         port, dashboard_port = self.head.rpartition(":")[2], self.dashboard.rpartition(":")[2]
