@@ -1,11 +1,13 @@
 # make setup: .venv with everything pinned; quick when nothing changed
 # make demo:  the main job on drawn faces
-# make test:  style, types, tests
+# make lint:  style, walls between packages, types
+# make test:  lint, tests
 # make lock:  pins requirements.txt anew
 
 PYTHON ?= python3
 BIN := .venv/bin
 REQUIREMENTS := requirements.txt
+PYTEST ?= -m pytest
 
 .PHONY: setup demo test lint lock clean
 
@@ -25,13 +27,14 @@ demo: setup
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST)
 
 lock:
 	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-header --group dev --extra fid --extra onnx --extra s3 pyproject.toml -o $(REQUIREMENTS)
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

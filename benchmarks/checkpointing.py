@@ -1,6 +1,6 @@
 """How long a checkpoint holds training up, next to a step, and next to writing it before training goes on.
 
-python benchmarks/checkpointing.py [--width 64] [--batch 128] [--rounds 5] [--device cpu] [--json]
+python -m benchmarks.checkpointing [--width 64] [--batch 128] [--rounds 5] [--device cpu] [--json]
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from raygan.pipeline.config import Config, Discriminator, Generator
+from raygan.pipeline.config import Adversarial, Config, Discriminator, Generator
 from raygan.pipeline.distributed import DistributedContext
 from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
 from raygan.pipeline.training import checkpoint
@@ -44,7 +44,7 @@ def main() -> None:
     config = Config(
         batch=arguments.batch,
         generator=Generator(width=arguments.width),
-        discriminator=Discriminator(width=arguments.width),
+        objective=Adversarial(discriminator=Discriminator(width=arguments.width)),
     )
     device = torch.device(arguments.device)
     adversaries = AdversarialObjective(config, 64, DistributedContext(device=device))

@@ -1,6 +1,6 @@
 """Evaluation against torch-fidelity and pytorch-fid on the same Inception network, in one run, on one thread each.
 
-    python benchmarks/evaluation.py [--count 256] [--rounds 3] [--json]
+    python -m benchmarks.evaluation [--count 256] [--rounds 3] [--json]
 
 The peers are installed with: pip install torch-fidelity pytorch-fid "scipy<1.18". Where one is missing it is skipped.
 

@@ -1,6 +1,6 @@
 """Whether the reader keeps a training step fed: images per second and the share of time spent waiting for data.
 
-    python benchmarks/feeding.py SHARDS [--width 16] [--batch 128] [--seconds 30] [--json]
+    python -m benchmarks.feeding SHARDS [--width 16] [--batch 128] [--seconds 30] [--json]
 
 Trains the DCGAN of the preset `radford` in one process on a split `train`, on a GPU if there is one (then at width 64,
 batch 512, in bf16), once for each place to keep the images: the shards' page cache, and the device's memory.
@@ -14,11 +14,11 @@ from typing import Literal
 
 import torch
 
-from raygan.pipeline.config import Config, Discriminator, Generator
+from raygan.pipeline.config import Adversarial, Config, Discriminator, Generator
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.data.reader import Reader
 from raygan.pipeline.distributed import DistributedContext
 from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
-from raygan.sharding.format.manifest import Manifest
 
 
 def main() -> None:
@@ -45,10 +45,12 @@ def main() -> None:
 def feed(options: argparse.Namespace, device: torch.device, cache: Literal["none", "device"]) -> tuple[float, float]:
     """Images per second, and the share of the time that the loop waited for its next batch."""
     generator, discriminator = Generator(width=options.width), Discriminator(width=options.width)
-    config = Config(batch=options.batch, generator=generator, discriminator=discriminator, flip=True)
-    adversaries = AdversarialObjective(config, Manifest.load(options.shards).size, DistributedContext(device=device))
+    adversarial = Adversarial(discriminator=discriminator)
+    config = Config(batch=options.batch, generator=generator, objective=adversarial, flip=True)
+    data = DataSet.open(options.shards)
+    adversaries = AdversarialObjective(config, data.manifest.size, DistributedContext(device=device))
     bf16 = torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
-    with Reader(options.shards, "train", options.batch, device=device, flip=True, cache=cache) as reader, bf16:
+    with Reader(data, "train", options.batch, device=device, flip=True, cache=cache) as reader, bf16:
         position = 0
         for _ in range(5):  # warm up
             adversaries.step(next(reader).images, position)

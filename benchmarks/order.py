@@ -1,6 +1,6 @@
 """The order at 400 million images on 1,024 workers, and how well it shuffles CelebA. Computes; reads no images.
 
-    python benchmarks/order.py [--json]
+    python -m benchmarks.order [--json]
 
 The first table runs the real order of one node's workers through whole windows and counts the shards they touch. A
 shard is loaded again in each epoch unless the node's disk keeps it; `kept` is what the disk must hold for that. The

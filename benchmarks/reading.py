@@ -1,6 +1,6 @@
 """Images per CPU-second, shuffled, in one process: raygan's reader, a gather from RAM, and other libraries.
 
-    python benchmarks/reading.py [--images 7500] [--folder FOLDER] [--json]
+    python -m benchmarks.reading [--images 7500] [--folder FOLDER] [--json]
 
 Draws faces, converts their train split to npy and to jpg shards (32 shards, as many as the default window mixes), and
 writes the same pixels in each library's own format. Everything is in the page cache. A reader's images are summed up
@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.data.reader import Reader, sequential
 from raygan.sharding.convert import convert
 from raygan.sharding.format.images import encode
@@ -68,8 +69,9 @@ def main() -> None:
 
 def measure(folder: Path) -> dict[str, float | None]:
     """Images per CPU-second of every reader; None for a peer that is not installed."""
-    samples = Manifest.load(folder / "npy").samples("train")
-    pixels = torch.cat(list(sequential(str(folder / "npy"), "train", 0, samples, 1024))).permute(0, 2, 3, 1)
+    data = DataSet.open(str(folder / "npy"))
+    samples = data.manifest.samples("train")
+    pixels = torch.cat(list(sequential(data, "train", 0, samples, 1024))).permute(0, 2, 3, 1)
     array = pixels.contiguous()
     readers: dict[str, tuple[Make, str]] = {
         "gather from RAM": (lambda: from_ram(array), ""),
@@ -145,7 +147,7 @@ def from_ram(array: torch.Tensor) -> Iterator[Bytes]:
 
 
 def raygan(folder: Path, **options: object) -> Iterator[Bytes]:
-    with Reader(str(folder), "train", BATCH, **options) as reader:  # type: ignore[arg-type]
+    with Reader(DataSet.open(str(folder)), "train", BATCH, **options) as reader:  # type: ignore[arg-type]
         for batch in reader:
             yield batch.images.permute(0, 2, 3, 1).numpy()
 

@@ -1,6 +1,6 @@
 """What each knob of a preset is worth: the preset, and the preset with one knob changed, trained alike and scored.
 
-    python benchmarks/recipes.py SHARDS OUT [--preset celeba64] [--width 32] [--images 192000] [--seeds 3]
+    python -m benchmarks.recipes SHARDS OUT [--preset celeba64] [--width 32] [--images 192000] [--seeds 3]
         [--only NAME ...] [--extractor file:PATH] [--count 2000] [--processes 2] [--json]
 
 Each run is one process of one thread, without Ray. OUT keeps its checkpoint and its generated faces (NAME-SEED.npy, and
@@ -16,20 +16,18 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from raygan.pipeline.config import PRESETS, Config
+from benchmarks.quiet_session import QuietSession
+from raygan.pipeline.config import PRESETS, Config, Weights
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.distributed import DistributedContext
-from raygan.pipeline.evaluation.sampler import Sampler
-from raygan.pipeline.training import checkpoint
-from raygan.pipeline.training.header import Weights
-from raygan.pipeline.training.loop import Session, work
-from raygan.sharding.storage.folder import Folder
+from raygan.pipeline.training import checkpoint, loop
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "as it is": {},
@@ -68,34 +66,6 @@ def configured(preset: str, change: dict[str, Any], arguments: argparse.Namespac
     return Config.model_validate(values | change)
 
 
-class Quiet(Session):
-    """A Session that keeps the last checkpoint, and the pace."""
-
-    stopping = hurrying = False
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.paces = folder, list[float]()
-
-    def checkpoints(self) -> Sequence[Folder]:
-        return ()
-
-    def metrics(self, values: dict[str, float], position: int) -> None:
-        if "speed/images_per_second" in values:
-            self.paces.append(values["speed/images_per_second"])
-
-    def image(self, name: str, image: np.ndarray, position: int) -> None:
-        pass
-
-    def warn(self, words: str, position: int) -> None:
-        pass
-
-    def score_aside(self, faces: Sampler, size: int, position: int) -> None:
-        pass
-
-    def save(self, taken: checkpoint.Snapshot) -> None:
-        checkpoint.write(self.folder, taken)
-
-
 def file_name(variant: str, seed: int) -> str:
     return f"{variant.replace(',', '').replace(' ', '-')}-{seed}"
 
@@ -103,17 +73,20 @@ def file_name(variant: str, seed: int) -> str:
 def run_one(arguments: argparse.Namespace) -> None:
     """In a process of its own: trains a variant and leaves its faces."""
     config = configured(arguments.preset, VARIANTS[arguments.one], arguments, arguments.seed)
-    session, start = Quiet(Path(arguments.out) / file_name(arguments.one, arguments.seed)), time.monotonic()
-    work(config, arguments.shards, DistributedContext(), session)
-    draw(arguments, session.folder)
-    report = {"images_per_second": statistics.median(session.paces), "seconds": time.monotonic() - start}
-    session.folder.with_suffix(".json").write_text(json.dumps(report))
+    folder = Path(arguments.out) / file_name(arguments.one, arguments.seed)
+    session, start = QuietSession(), time.monotonic()
+    loop.train(config, DataSet.open(arguments.shards), DistributedContext(), session)
+    assert session.last is not None
+    checkpoint.write(folder, session.last)
+    draw(arguments, folder)
+    report = {"images_per_second": statistics.median(session.throughputs), "seconds": time.monotonic() - start}
+    folder.with_suffix(".json").write_text(json.dumps(report))
 
 
 def draw(arguments: argparse.Namespace, folder: Path) -> None:
     """Leaves the faces of the last weights, then those of their average, which say that the run is done."""
     for weights in reversed(KINDS):
-        images = checkpoint.load_faces(folder, weights=weights).draw(0, arguments.count)
+        images = checkpoint.load_sampler(folder, weights=weights).draw(0, arguments.count)
         np.save(faces_file(folder, weights), images.permute(0, 2, 3, 1).numpy())
 
 
@@ -124,7 +97,7 @@ def faces_file(folder: Path, weights: Weights) -> Path:
 def start(arguments: argparse.Namespace, name: str, seed: int) -> None:
     if (Path(arguments.out) / f"{file_name(name, seed)}.npy").exists():
         return
-    command = [sys.executable, __file__, *sys.argv[1:], "--one", name, "--seed", str(seed)]
+    command = [sys.executable, "-m", "benchmarks.recipes", *sys.argv[1:], "--one", name, "--seed", str(seed)]
     subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 

@@ -1,6 +1,6 @@
 """What each score sees: real images, damaged in known ways, against other real images.
 
-    python benchmarks/sensitivity.py REAL [--extractor randconv] [--extractor file:...] [--count 1000] [--json]
+    python -m benchmarks.sensitivity REAL [--extractor randconv] [--extractor file:...] [--count 1000] [--json]
 
 REAL is a data set, a folder of images or an .npy file. The first `count` images are the reference; the next `count`
 are damaged. The first row, undamaged, is the floor: a score that stays near it has not seen the damage. KID is printed

@@ -1,6 +1,6 @@
 """What the choices that leave the recipe alone are worth: precision, memory layout, optimizer, compiling, accumulation.
 
-    python benchmarks/stepping.py [--preset celeba64] [--width 32] [--batch 64] [--images 6400] [--rounds 3] [--json]
+    python -m benchmarks.stepping [--preset celeba64] [--width 32] [--batch 64] [--images 6400] [--rounds 3] [--json]
 
 Each row changes one thing of the first and trains on random images that lie on the device already. Rounds alternate,
 the median of each row is compared. Compiling is done, and counted, before the first round.
@@ -60,7 +60,7 @@ class Row:
         if change is contiguous:
             self.real = real.contiguous()
         started = time.perf_counter()
-        self.train(config.batch * config.penalty_every * 2)
+        self.train(config.batch * self.adversaries.settings.penalty_every * 2)
         self.warm_up = time.perf_counter() - started
 
     def train(self, images: int) -> float:
@@ -69,7 +69,7 @@ class Row:
         for _ in range(images // batch):
             self.adversaries.step(self.real, self.position)
             self.position += batch
-        self.adversaries.measures()  # waits for the device
+        self.adversaries.metrics()  # waits for the device
         return images / (time.perf_counter() - started)
 
 

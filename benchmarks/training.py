@@ -1,9 +1,9 @@
 """Images per second of our worker against the bare loop that a user would write, on the same networks, in one run.
 
-    python benchmarks/training.py [--shards DIR] [--width 32] [--batch 64] [--images 12800] [--rounds 3] [--json]
+    python -m benchmarks.training [--shards DIR] [--width 32] [--batch 64] [--images 12800] [--rounds 3] [--json]
 
-One worker: `work()` whole (reader, measures, averaging, the article's fresh fakes) on two threads, against the loop of
-the DCGAN tutorials on the same threads: images in memory, one set of fakes for both updates, no averaging.
+One worker: `loop.train` whole (reader, metrics, averaging, the article's fresh fakes) on two threads, against the loop
+of the DCGAN tutorials on the same threads: images in memory, one set of fakes for both updates, no averaging.
 Two workers: two DDP ranks of one thread each, against two bare loops of one thread each that run side by side and
 share nothing, which is the most that two cores can do. Rounds alternate; the median round of each is compared.
 """
@@ -16,70 +16,39 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
 
-from raygan.pipeline.config import Checkpoints, Config, Discriminator, Evaluation, Generator
+from benchmarks.quiet_session import QuietSession
+from raygan.pipeline.config import Adversarial, Checkpoints, Config, Discriminator, Evaluation, Generator
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.distributed import DistributedContext
-from raygan.pipeline.evaluation.sampler import Sampler
 from raygan.pipeline.models import dcgan
-from raygan.pipeline.training.checkpoint import Snapshot
-from raygan.pipeline.training.loop import Session, work
+from raygan.pipeline.training import loop
 from raygan.sharding.format.manifest import Manifest
-from raygan.sharding.storage.folder import Folder
 
 LATENT = 100
 WARM_UP = 640  # images
 
 
-class Silent(Session):
-    """A Session that keeps the pace alone."""
-
-    stopping = hurrying = False
-
-    def __init__(self) -> None:
-        self.paces: list[float] = []
-
-    def checkpoints(self) -> Sequence[Folder]:
-        return ()
-
-    def metrics(self, values: dict[str, float], position: int) -> None:
-        if "speed/images_per_second" in values:
-            self.paces.append(values["speed/images_per_second"])
-
-    def image(self, name: str, image: np.ndarray, position: int) -> None:
-        pass
-
-    def warn(self, words: str, position: int) -> None:
-        pass
-
-    def score_aside(self, faces: Sampler, size: int, position: int) -> None:
-        pass
-
-    def save(self, taken: Snapshot) -> None:
-        pass
-
-
-def ours(shards: str, width: int, batch: int, images: int, place: DistributedContext) -> float:
+def ours(shards: str, width: int, batch: int, images: int, context: DistributedContext) -> float:
     """Images per second after the first WARM_UP images."""
     config = Config(
         images=WARM_UP + images,
         batch=batch,
         latent=LATENT,
         generator=Generator(width=width),
-        discriminator=Discriminator(width=width),
+        objective=Adversarial(discriminator=Discriminator(width=width)),
         log_every=WARM_UP,
         evaluation=Evaluation(every=10**9, count=2),
         checkpoints=Checkpoints(every=10**9),
     )
-    session = Silent()
-    work(config, shards, place, session)
-    laps = session.paces[1:]
+    session = QuietSession()
+    loop.train(config, DataSet.open(shards), context, session)
+    laps = session.throughputs[1:]
     return statistics.harmonic_mean(laps)
 
 
@@ -131,7 +100,17 @@ def pace(arguments: argparse.Namespace, what: str, processes: int, images: int) 
                 "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": port,
             }
-        command = [sys.executable, __file__, "--role", what, "--shards", arguments.shards, "--images", str(images)]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.training",
+            "--role",
+            what,
+            "--shards",
+            arguments.shards,
+            "--images",
+            str(images),
+        ]
         command += ["--width", str(arguments.width), "--batch", str(arguments.batch)]
         started.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
     figures = [float(process.communicate()[0].split()[-1]) for process in started]

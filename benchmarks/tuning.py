@@ -1,6 +1,6 @@
 """A search next to the same trials from the shell and next to Ray Tune used plainly, in one run.
 
-    python benchmarks/tuning.py [--shards DIR] [--trials 8] [--seconds 60] [--width 24] [--only ours] [--json]
+    python -m benchmarks.tuning [--shards DIR] [--trials 8] [--seconds 60] [--width 24] [--only ours] [--json]
 
 Every case trains configurations that differ in one learning rate, each for as many images as one core trains in about
 --seconds, with the same evaluation and checkpoint at the end.
@@ -34,8 +34,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from raygan.jobs.defaults import from_file
-from raygan.pipeline.config import Checkpoints, Config, Discriminator, Evaluation, Generator, Launch, smoke
+from raygan.pipeline.config import Config, Launch, smoke
 from raygan.pipeline.launch.monitor import Event
+from raygan.pipeline.launch.plan import resolved
 from raygan.pipeline.tuning.search import Score
 from raygan.pipeline.tuning.trial import Ended, Report
 
@@ -73,9 +74,9 @@ class Case(NamedTuple):
 def configuration(images: int, width: int) -> Config:
     """`images`: a multiple of LAPS batches."""
     given = {"images": images, "batch": 32, "latent": 64, "log_every": images // LAPS}
-    networks = {"generator": Generator(width=width), "discriminator": Discriminator(width=width)}
-    ends = {"evaluation": Evaluation(every=images, count=200), "checkpoints": Checkpoints(every=images)}
-    return smoke().model_copy(update=given | networks | ends)
+    networks = {"generator.width": width, "discriminator.width": width}
+    ends = {"evaluation.every": images, "evaluation.count": 200, "checkpoints.every": images}
+    return smoke().with_settings(given | networks | ends)
 
 
 def calibrate(plan: Plan, seconds: float, width: int) -> None:
@@ -164,13 +165,14 @@ def plain_tune(config: Config, shards: str, runs: Path, trials: int) -> None:
 
         def trial(values: dict[str, float]) -> None:
             from raygan.pipeline.launch import recording
-            from raygan.pipeline.launch.trainer import fit, plan
+            from raygan.pipeline.launch.plan import plan
+            from raygan.pipeline.launch.trainer import fit
             from raygan.pipeline.training.runs import Run
             from raygan.pipeline.tuning.space import overlay
 
             own = overlay(config, values)
-            launch = Launch(shards=shards, runs=str(runs), name=tune.get_context().get_trial_id()).resolved("plain")
-            manifest = plan(own, launch)
+            launch = resolved(Launch(shards=shards, runs=str(runs), name=tune.get_context().get_trial_id()), "plain")
+            manifest = plan(own, launch).data.manifest
             uri, run_id = recording.begin(own, launch, manifest, "plain")
             fit(Run(config=own, launch=launch, data=manifest.digest, tracking=uri, run_id=run_id), None)
 
@@ -190,18 +192,18 @@ def seconds_per_simulated_trial(plan: Plan, trials: int) -> float:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    from raygan.pipeline.launch.trainer import plan as plan_of_a_run
+    from raygan.pipeline.launch.plan import plan as plan_of_a_run
     from raygan.pipeline.tuning import search as searches
     from raygan.pipeline.tuning import tune
     from raygan.pipeline.tuning.search import Options
-    from raygan.pipeline.tuning.space import DEFAULT
+    from raygan.pipeline.tuning.space import default
 
     say(f"a search of {trials} simulated trials")
     tune.run_trial = simulated_trial
     config = smoke().model_copy(update={"images": SIMULATED[-1]})
-    launch = Launch(shards=plan.shards, runs=str(plan.folder / "simulated"), name=f"of-{trials}").resolved("")
+    launch = resolved(Launch(shards=plan.shards, runs=str(plan.folder / "simulated"), name=f"of-{trials}"), "")
     options = Options(trials=trials, finalists=0, first_rung=SIMULATED[0], concurrent=CORES)
-    search = searches.plan(config, launch, DEFAULT, options, plan_of_a_run(config, launch).digest)
+    search = searches.plan(config, launch, default(config), options, plan_of_a_run(config, launch).data.manifest.digest)
     tune.search_all(search, show=lambda coordinator: None, say=lambda words: None, command="")
     study = optuna.load_study(study_name="search", storage=JournalStorage(JournalFileBackend(str(search.journal))))
     ends = [trial.datetime_complete.timestamp() for trial in study.trials if trial.datetime_complete]

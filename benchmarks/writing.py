@@ -1,6 +1,6 @@
 """Writing shards: images per second and core, against other writers and against decoding alone, in one run.
 
-    python benchmarks/writing.py [--source CELEBA] [--images 6000] [--json]
+    python -m benchmarks.writing [--source CELEBA] [--images 6000] [--json]
 
 Every writer reads the same JPEG files and stores the same 64-pixel images with their attributes. The first row is the
 usual way (PIL and webdataset's ShardWriter); the other peers get our decode, crop and resize, so that only the writing
