@@ -11,11 +11,11 @@ from cyclopts import App, Parameter
 from pydantic import create_model
 
 from raygan.jobs import defaults
-from raygan.jobs.commands.training.train import train
-from raygan.jobs.commands.training.tune import tune
 from raygan.jobs.ui.progress import console
 from raygan.pipeline.config import Config, ObjectiveSettings
 from raygan.pipeline.config.objectives import BY_KIND, DEFAULT, settings_of
+
+COMMANDS = ("train", "tune")
 
 # flags of version 0.1 that have other names now
 RENAMED = {
@@ -33,8 +33,9 @@ def prepare(app: App, tokens: Sequence[str]) -> list[str]:
     found = defaults.find(tokens)
     app.config = (found.fill,) if found else ()
     flags = flags_of(settings_of(found.objective if found else DEFAULT))
-    for command in (train, tune):
-        _take(command, flags)
+    for name in COMMANDS:
+        if (command := app[name].default_command) is not None:
+            _take(command, flags)
     return tokens
 
 

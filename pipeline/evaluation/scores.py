@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from raygan.pipeline.config import Config
 from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.distributed import DistributedContext
 from raygan.pipeline.evaluation import distances
@@ -92,6 +93,19 @@ class Evaluator:
         self._cache = Cache(cache or default_location())
         self._real: Measurement | None = None
         self.identity = self._real_identity() | {"count": str(count)} | ({"generator": generator} if generator else {})
+
+    @classmethod
+    def of_run(cls, config: Config, count: int, data: DataSet, context: DistributedContext) -> "Evaluator":
+        """As a run's settings ask for. Scores of few images and of many are computed against the same real images."""
+        settings = config.evaluation
+        return cls(
+            data,
+            settings.split,
+            extractor=settings.extractor,
+            count=count,
+            real_count=max(settings.count, settings.final_count or 0),
+            context=context,
+        )
 
     def _real_identity(self) -> dict[str, str]:
         extractor = self.extractor

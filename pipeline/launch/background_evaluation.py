@@ -10,11 +10,11 @@ import torch
 
 from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.distributed import DistributedContext
+from raygan.pipeline.evaluation.scores import Evaluator
 from raygan.pipeline.models.noise import Purpose
 from raygan.pipeline.objectives import registry
 from raygan.pipeline.objectives.base import Objective
 from raygan.pipeline.training import checkpoint
-from raygan.pipeline.training.loop import new_evaluator
 from raygan.pipeline.training.runs import Run
 from raygan.sharding.errors import RunError, UserError
 
@@ -91,7 +91,7 @@ def evaluate(run_json: str, state: bytes, size: int, position: int) -> Evaluatio
     context = DistributedContext(device=torch.device("cuda" if run.launch.gpu else "cpu"))
     try:
         sampler = registry.sampler_from(run.config, size, checkpoint.unpacked(state, context.device), context.device)
-        evaluator = new_evaluator(run.config, run.config.evaluation.count, DataSet.of(run.launch), context)
+        evaluator = Evaluator.of_run(run.config, run.config.evaluation.count, DataSet.of(run.launch), context)
         scores = evaluator.score(lambda first, count: sampler.draw(first, count, Purpose.EVALUATION))
     except (RunError, UserError) as e:
         return EvaluationResult(position, {}, {}, str(e))

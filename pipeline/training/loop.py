@@ -45,7 +45,7 @@ def train(
     rows = attribute_rows(data, config.attributes, ROWS) if config.attributes else None
     objective = registry.build(config, data.manifest.size, context, rows)
     position = _restore(objective, session, context)
-    evaluator = new_evaluator(config, config.evaluation.count, data, context)
+    evaluator = Evaluator.of_run(config, config.evaluation.count, data, context)
     if position == 0:
         _show(objective, session, position)
 
@@ -89,7 +89,7 @@ def train(
                             session.evaluate_in_background(objective, position)
                     else:
                         if ends and config.evaluation.final_count:
-                            evaluator = new_evaluator(config, config.evaluation.final_count, data, context)
+                            evaluator = Evaluator.of_run(config, config.evaluation.final_count, data, context)
                         scores = _score(objective, evaluator, session, position)
                 stopped = context.any(stopped or session.stopping)  # a search may stop the run because of the score
             if (saves or stopped or (logs and session.preempted)) and context.is_main:
@@ -97,19 +97,6 @@ def train(
                     digest, identity = data.manifest.digest, evaluator.identity
                     session.save(checkpoint.snapshot(objective, position, digest, identity, scores))
     return position
-
-
-def new_evaluator(config: Config, count: int, data: DataSet, context: DistributedContext) -> Evaluator:
-    """Scores of few images and of many are computed against the same real images."""
-    settings = config.evaluation
-    return Evaluator(
-        data,
-        settings.split,
-        extractor=settings.extractor,
-        count=count,
-        real_count=max(settings.count, settings.final_count or 0),
-        context=context,
-    )
 
 
 def _restore(objective: Objective, session: Session, context: DistributedContext) -> int:

@@ -126,11 +126,11 @@ def _train_in_this_process(run: Run, report: Report) -> int:
 
 def _cache_real_statistics(run: Run, data: DataSet, context: DistributedContext) -> None:
     """Computes the statistics of the real images unless they are cached: only one of several trials does."""
-    from raygan.pipeline.training.loop import new_evaluator
+    from raygan.pipeline.evaluation.scores import Evaluator
 
     if run.data in _cached:
         return
     (folder := cache_folder()).mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "real-statistics.lock"):
-        new_evaluator(run.config, run.config.evaluation.count, data, context).real()
+        Evaluator.of_run(run.config, run.config.evaluation.count, data, context).real()
     _cached.add(run.data)
