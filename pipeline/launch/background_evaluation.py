@@ -1,7 +1,7 @@
 """Evaluations in the background: a Ray task scores the generator as it was, while training goes on.
 
 Ray Train's own validation was tried and left: it takes a checkpoint without a score for the best, a validation process
-that dies ends the run, and its scores reach neither a search nor MLflow (docs/decisions/evaluation-aside.md).
+that dies ends the run, and its scores reach neither a search nor MLflow (docs/decisions/background-evaluation.md).
 """
 
 from typing import Any, NamedTuple
