@@ -7,7 +7,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from raygan.pipeline.data.dataset import DataSet
@@ -27,7 +26,6 @@ class Batch(NamedTuple):
     images: Tensor  # uint8 [n, 3, size, size], channels_last, on the reader's device
     position: int  # of the global batch's first image
     attributes: Tensor | None  # uint8 0 or 1 [n, attributes asked for], on the reader's device
-    keys: NDArray[np.bytes_] | None  # bytes [n]
 
 
 class Reader:
@@ -50,7 +48,6 @@ class Reader:
         device: torch.device | str = "cpu",
         flip: bool = False,
         attributes: Sequence[str] = (),
-        keys: bool = False,
         window: int = WINDOW,
         cache: Literal["none", "device"] = "none",
         ahead: int = AHEAD,
@@ -66,7 +63,7 @@ class Reader:
         lanes = len(self._order.spans(*self._slice_at(position)))
         self._shards.demand(self._order.upcoming(*self._slice_at(position))[: window * lanes])
         self._columns = _columns(attributes, self._shards.manifest.attributes)
-        self._device, self._keys = torch.device(device), keys
+        self._device = torch.device(device)
         self._stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
         self._device_cache = DeviceCache(self._shards, self._device) if cache == "device" else None
         self._count = batch * (rank + 1) // world_size - batch * rank // world_size
@@ -128,9 +125,8 @@ class Reader:
             if coins is not None:
                 images = flipped(images, coins)
             attributes = self._attributes(shard, row) if self._columns else None
-        keys = self._shards.keys(shard, row) if self._keys else None
         there = self._stream.record_event() if self._stream else None
-        return Batch(images.permute(0, 3, 1, 2), position, attributes, keys), there
+        return Batch(images.permute(0, 3, 1, 2), position, attributes), there
 
     def _slice_at(self, position: int) -> tuple[int, int, int, int]:
         return position, self._batch, self._rank, self._world_size

@@ -3,9 +3,9 @@
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.format.manifest import ShardEntry
 from raygan.sharding.format.shard import Shard, open_shard
 
-T = TypeVar("T", bound=np.generic)
 Bytes = NDArray[np.uint8]
 Numbers = NDArray[np.int32]
 LOOK_EVERY = 0.005  # seconds; a training step takes longer, a benchmark without one does not spend its time here
@@ -77,13 +76,10 @@ class Shards:
         self.images(shard.astype(np.int32), row.astype(np.int32), images)
         return images
 
-    def keys(self, shard: Numbers, row: Numbers) -> NDArray[np.bytes_]:
-        """The keys at these shards and rows, bytes [n]."""
-        return self._column(shard, row, lambda opened: opened.keys)
-
     def attributes(self, shard: Numbers, row: Numbers) -> Bytes:
         """All attributes at these shards and rows, uint8 0 or 1 [n, attributes]."""
-        return self._column(shard, row, lambda opened: opened.attributes)
+        columns = {number: opened.attributes for number, opened in self._watched(shard).items()}
+        return np.stack([columns[number][index] for number, index in zip(shard.tolist(), row.tolist(), strict=True)])
 
     @property
     def remote(self) -> bool:
@@ -106,10 +102,6 @@ class Shards:
             self._cache.close()
         if self._decoder is not None:
             self._decoder.close()
-
-    def _column(self, shard: Numbers, row: Numbers, column: Callable[[Shard], NDArray[T]]) -> NDArray[T]:
-        columns = {number: column(opened) for number, opened in self._watched(shard).items()}
-        return np.stack([columns[number][index] for number, index in zip(shard.tolist(), row.tolist(), strict=True)])
 
     def _watched(self, numbers: Numbers) -> dict[int, Shard]:
         """These shards, open, after a look at their files."""

@@ -4,7 +4,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.data.reader import Reader
@@ -14,7 +16,7 @@ COUNTS, BATCH, BATCHES = [30, 31, 30, 29], 16, 5
 
 
 def run_workers(settings: dict[str, Any], world_size: int, storage: Path) -> None:
-    """Reads `BATCHES` global batches on real workers; each logs its keys, a line per batch, to a file of its own."""
+    """Reads `BATCHES` global batches on real workers; each saves the images that it shows in `log`/RANK.npy."""
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
@@ -22,6 +24,7 @@ def run_workers(settings: dict[str, Any], world_size: int, storage: Path) -> Non
         from itertools import islice
         from pathlib import Path
 
+        import numpy as np
         import ray.train
         import torch
 
@@ -29,22 +32,12 @@ def run_workers(settings: dict[str, Any], world_size: int, storage: Path) -> Non
         from raygan.pipeline.data.reader import Reader
 
         rank, world_size = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
-        reader = Reader(
-            DataSet.open(settings["folder"]),
-            "train",
-            settings["batch"],
-            rank,
-            world_size,
-            7,
-            settings["position"],
-            keys=True,
-        )
-        with reader, Path(settings["log"], f"{rank}.txt").open("w") as log:
-            for batch in islice(reader, settings["batches"]):
-                assert batch.keys is not None
-                log.write(b" ".join(batch.keys).decode() + "\n")
+        data = DataSet.open(settings["folder"])
+        with Reader(data, "train", settings["batch"], rank, world_size, 7, settings["position"]) as reader:
+            shown = [batch.images.numpy() for batch in islice(reader, settings["batches"])]
+        np.save(Path(settings["log"], f"{rank}.npy"), np.stack(shown))
         if world_size > 1:
-            torch.distributed.barrier()  # the rank that fails takes the others down: first let all write their logs
+            torch.distributed.barrier()  # a rank that fails takes the others down: first all save what they showed
         if rank == settings["fails"]:
             with Reader(DataSet.open(settings["damaged"]), "train", settings["batch"]) as reader:
                 list(reader)
@@ -60,22 +53,20 @@ def run_workers(settings: dict[str, Any], world_size: int, storage: Path) -> Non
     ).fit()
 
 
-def logged(folder: Path) -> list[str]:
-    """The global batches: the ranks' lines joined in the order of the ranks."""
-    ranks = [path.read_text().splitlines() for path in sorted(folder.iterdir())]
-    return [" ".join(lines) for lines in zip(*ranks, strict=True)]
+def logged(folder: Path) -> NDArray[np.uint8]:
+    """The global batches, uint8 [BATCHES, BATCH, 3, size, size]: the ranks' slices joined in the order of the ranks."""
+    return np.concatenate([np.load(path) for path in sorted(folder.iterdir())], axis=1)
 
 
-def shown_by(folder: Path, world_size: int, position: int) -> list[str]:
-    """The global batches that as many readers in this process show."""
+def assert_same_as_here(folder: Path, shown: NDArray[np.uint8], position: int) -> None:
+    """One reader in this process, and five, show the same global batches."""
     data = DataSet.open(str(folder))
-    readers = [Reader(data, "train", BATCH, rank, world_size, 7, position, keys=True) for rank in range(world_size)]
-    lines = []
-    for batches in islice(zip(*readers, strict=True), BATCHES):
-        lines.append(" ".join(b" ".join(batch.keys).decode() for batch in batches))
-    for reader in readers:
-        reader.close()
-    return lines
+    for world_size in (1, 5):
+        readers = [Reader(data, "train", BATCH, rank, world_size, 7, position) for rank in range(world_size)]
+        for global_batch, batches in zip(shown, islice(zip(*readers, strict=True), BATCHES), strict=True):
+            assert np.array_equal(global_batch, np.concatenate([batch.images.numpy() for batch in batches]))
+        for reader in readers:
+            reader.close()
 
 
 @pytest.mark.ray_cluster
@@ -93,7 +84,7 @@ def test_one_worker_and_two_then_three_show_what_five_do_and_a_failing_rank_ends
     for name, world_size in (("one", 1), ("two", 2)):
         (tmp_path / name).mkdir()
         run_workers(settings | {"position": 0, "log": str(tmp_path / name)}, world_size, tmp_path / "runs")
-        assert logged(tmp_path / name) == shown_by(folder, 1, 0) == shown_by(folder, 5, 0)
+        assert_same_as_here(folder, logged(tmp_path / name), 0)
 
     # Resumed with another number of workers; then rank 1 fails while the others wait in a collective for 30 minutes.
     position = BATCH * BATCHES
@@ -101,4 +92,4 @@ def test_one_worker_and_two_then_three_show_what_five_do_and_a_failing_rank_ends
     resumed = settings | {"position": position, "log": str(tmp_path / "three"), "fails": 1}
     with pytest.raises(Exception, match=r"train-000002\.tar: damaged"):
         run_workers(resumed, 3, tmp_path / "runs")
-    assert logged(tmp_path / "three") == shown_by(folder, 1, position) == shown_by(folder, 5, position)
+    assert_same_as_here(folder, logged(tmp_path / "three"), position)
