@@ -53,14 +53,6 @@ def score_names(metric: str, extractor: Extractor) -> tuple[str, ...]:
 class Evaluator:
     """Scores images against one set of real images, whose statistics are computed once and cached.
 
-    real: a data set (of which `split` is used), a folder of images, or an .npy file. extractor: as
-    `load_extractor` takes it. count: generated images per score. real_count: real images (default: `count`, or all if
-    there are fewer). metrics: keys of METRICS. cache: a folder or fsspec URL (default: `cache.default_location()`).
-    kept: KID and its like use the first so many features of each side, for they need features and not only sums.
-    generator: which weights draw the images, for the identity; None where that is not known. batch: images per forward
-    pass. context: the workers that share the work (default: those of torch's process group), whose device computes.
-    Raises UserError for what cannot be; so does `load_extractor`.
-
     Every rank calls `real` and `score`, does its share and gets the same scores. Nothing here draws from or changes the
     global random state.
     """
@@ -81,6 +73,26 @@ class Evaluator:
         batch: int = 100,
         context: DistributedContext | None = None,
     ) -> None:
+        """Opens the real images and loads the extractor.
+
+        Args:
+            real: A data set, a folder of images, or an .npy file.
+            split: The split that is used, if `real` is a data set.
+            extractor: What gives the features, as `load_extractor` takes it.
+            count: Generated images per score.
+            real_count: Real images; by default `count`, and never more than there are.
+            metrics: Keys of METRICS.
+            device: Where features are computed, if there is no `context`.
+            cache: A folder or fsspec URL for the statistics of real images; by default `cache.default_location()`.
+            kept: Features kept of each side. KID and the like need the features themselves, not only their sums.
+            generator: Which weights draw the images, as a part of the identity; None if that is not known.
+            batch: Images per forward pass.
+            context: The workers that share the work; by default those of torch's process group.
+
+        Raises:
+            UserError: A metric or the extractor does not exist, the real images cannot be opened, or one side has
+                fewer than 2 images.
+        """
         if unknown := [metric for metric in metrics if metric not in METRICS]:
             raise UserError(f"metric {unknown[0]!r} is not known; there are {', '.join(METRICS)}")
         self._images = open_images(real, split)

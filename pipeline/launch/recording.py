@@ -86,8 +86,8 @@ def _on_disk(folder: Folder, scratch: Path) -> Path:
 
 
 def _registered(run: Run, header: Header, sampler: Sampler, card: str) -> list[str]:
-    judged_by = header.judged_by()
-    if judged_by is None:
+    deciding_score = header.deciding_score
+    if deciding_score is None:
         return ["no checkpoint has a score, so no generator was registered"]
     try:
         version = tracking.register_generator(
@@ -98,7 +98,7 @@ def _registered(run: Run, header: Header, sampler: Sampler, card: str) -> list[s
             sampler.arguments,
             header.position,
             header.scores,
-            judged_by,
+            deciding_score,
             header.identity,
             card,
             header.config.attributes,

@@ -30,7 +30,8 @@ class Header(BaseModel):
     identity: dict[str, str]  # of the scores: those of different identities cannot be compared
     scores: dict[str, float]  # of an evaluation at this position; empty if there was none
 
-    def judged_by(self) -> str | None:
+    @property
+    def deciding_score(self) -> str | None:
         """The name of the score that decides which checkpoint is best; None without a finite score. Lower is better."""
         finite = [name for name, value in self.scores.items() if math.isfinite(value)]
         return next((name for start in DECIDING for name in finite if name.startswith(start)), None)
@@ -60,10 +61,10 @@ def best(headers: Iterable[tuple[T, Header]]) -> T | None:
 
     A checkpoint without a finite score is never the best.
     """
-    scored = [(key, header) for key, header in headers if header.judged_by()]
+    scored = [(key, header) for key, header in headers if header.deciding_score]
     if not scored:
         return None
     newest = max((header for _, header in scored), key=lambda header: header.position)
-    name = newest.judged_by()
+    name = newest.deciding_score
     alike = [(key, header) for key, header in scored if header.identity == newest.identity and name in header.scores]
     return min(alike, key=lambda pair: pair[1].scores[name or ""])[0]

@@ -38,7 +38,7 @@ def register_generator(
     arguments: Mapping[str, Any],
     position: int,
     scores: Mapping[str, float],
-    judged_by: str,
+    deciding_score: str,
     identity: Mapping[str, str],
     card: str,
     attributes: Sequence[str] = (),
@@ -47,9 +47,9 @@ def register_generator(
 
     The generator of a run and a position is registered once; a second call returns the version that exists.
     `arguments` are those of the generator's class, `position` (images) tells how long it was trained, `card` is
-    Markdown, `attributes` are the names of those that it is conditioned on. `judged_by` is the key of the score (lower
-    is better) that decides which version is champion, among those with the same `identity`. Raises UserError when the
-    server refuses or does not answer.
+    Markdown, `attributes` are the names of those that it is conditioned on. `deciding_score` is the key of the score
+    (lower is better) that decides which version is champion, among those with the same `identity`. Raises UserError
+    when the server refuses or does not answer.
     """
     with answering(uri) as server:
         import mlflow
@@ -80,11 +80,15 @@ def register_generator(
 
         if not server.search_registered_models(f"name = '{name}'"):
             server.create_registered_model(name, description="Generators of faces, trained by raygan.")
-        tags = {judged_by: repr(scores[judged_by]), "identity": _canonical(identity), "position": str(position)}
+        tags = {
+            deciding_score: repr(scores[deciding_score]),
+            "identity": _canonical(identity),
+            "position": str(position),
+        }
         entry = server.create_model_version(
             name, f"models:/{logged.model_id}", run_id, tags, description=redact(card), model_id=logged.model_id
         )
-        better, reason = _beats_champion(server, name, scores[judged_by], judged_by, identity)
+        better, reason = _beats_champion(server, name, scores[deciding_score], deciding_score, identity)
         if better:
             server.set_registered_model_alias(name, CHAMPION, entry.version)
         return Registered(name, str(entry.version), better, reason)
@@ -107,7 +111,7 @@ def _registered_before(server: MlflowClient, run_id: str, name: str, position: i
 
 
 def _beats_champion(
-    server: MlflowClient, name: str, score: float, judged_by: str, identity: Mapping[str, str]
+    server: MlflowClient, name: str, score: float, deciding_score: str, identity: Mapping[str, str]
 ) -> tuple[bool, str]:
     from mlflow.exceptions import MlflowException
 
@@ -115,15 +119,13 @@ def _beats_champion(
         champion = server.get_model_version_by_alias(name, CHAMPION)
     except MlflowException:
         return True, "there was no champion"
-    held = champion.tags.get(judged_by)
+    held = champion.tags.get(deciding_score)
     if champion.tags.get("identity") != _canonical(identity) or held is None:
         return False, f"the champion, version {champion.version}, was scored in another way: not comparable"
     if score < float(held):
-        return True, f"{judged_by} {score:.4g} is better than version {champion.version}'s {float(held):.4g}"
-    return (
-        False,
-        f"{judged_by} {score:.4g} is not better than {float(held):.4g} of the champion, version {champion.version}",
-    )
+        return True, f"{deciding_score} {score:.4g} is better than version {champion.version}'s {float(held):.4g}"
+    champions = f"{float(held):.4g} of the champion, version {champion.version}"
+    return False, f"{deciding_score} {score:.4g} is not better than {champions}"
 
 
 def _measured(server: MlflowClient, run_id: str, key: str, position: int, value: float) -> tuple[float, int]:

@@ -25,9 +25,7 @@ def test_a_generator_that_cannot_be_registered_does_not_fail_a_run_that_trained_
     run = cast(Any, SimpleNamespace(tracking=uri, run_id=run_id))
     header = cast(
         Any,
-        SimpleNamespace(
-            config=smoke(), size=32, position=64, scores={"kid": 1.0}, identity={}, judged_by=lambda: "kid"
-        ),
+        SimpleNamespace(config=smoke(), size=32, position=64, scores={"kid": 1.0}, identity={}, deciding_score="kid"),
     )
     lines = recording._registered(run, header, cast(Any, SimpleNamespace(arguments={}, network=None)), "# A card")
     assert lines == [f"the generator was not registered: {error}"]
