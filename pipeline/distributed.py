@@ -22,7 +22,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class OthersFailedError(RunError):
-    """This rank did its share; another one did not, and raised what went wrong there."""
+    """Another rank failed and raised the cause; this one did its share."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,9 @@ class DistributedContext:
         """Rank 0's `number`."""
         return int(self.broadcast(torch.tensor(number, dtype=torch.int64, device=self.device)))
 
-    def any(self, wish: bool) -> bool:
+    def any(self, flag: bool) -> bool:
         """Whether it is true on any rank."""
-        return bool(self.sum(torch.tensor(float(wish), device=self.device)) > 0)
+        return bool(self.sum(torch.tensor(float(flag), device=self.device)) > 0)
 
     def fail_together(self, error: Exception | None) -> None:
         """Raises on every rank if any rank has an error, so that none waits for ever in the next collective."""

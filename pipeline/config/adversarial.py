@@ -1,4 +1,4 @@
-"""Settings of the adversarial objective: a discriminator, and how it and the generator take turns."""
+"""Settings of the adversarial objective: a discriminator, its loss, and how often each network is updated."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal

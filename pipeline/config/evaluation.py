@@ -17,7 +17,7 @@ class Evaluation(Settings):
     count: int = Field(5_000, ge=2, description="Generated images scored at each evaluation.")
     final_count: int | None = Field(None, ge=2, description="Generated images scored at the end. [default: count]")
     background: bool = Field(
-        False, description="Score with the resources of one more worker, while training goes on; else training waits."
+        False, description="Score with the resources of one more worker, while training continues; else training waits."
     )
     split: Literal["train", "valid", "test"] = Field("train", description="The real images they are compared with.")
     extractor: str = Field("randconv", description="What gives the features that are compared: randconv or inception.")

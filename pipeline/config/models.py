@@ -10,8 +10,8 @@ from raygan.pipeline.config.base import Settings
 Normalisation = Literal["batch", "group", "none"]
 Architecture = Literal["dcgan", "article"]
 
-# Height and width of an image, in pixels, that an architecture's networks support, as they declare them themselves. It
-# stands here, too, so that a command refuses other sizes without importing torch.
+# Height and width of an image, in pixels, that an architecture's networks support, as they declare them themselves.
+# They are repeated here so that a command refuses other sizes without importing torch.
 SIZES: Mapping[Architecture, tuple[int, ...]] = {"dcgan": (32, 64, 128, 256), "article": (32, 64, 128, 256)}
 
 Weights = Literal["average", "last"]  # of a generator: the moving average that is scored, or the last
@@ -42,5 +42,8 @@ class Discriminator(Optimizer):
     width: int = Field(64, ge=4, le=1024, description="Channels of the first layer; each later one doubles.")
     normalisation: Normalisation = Field("batch", description="What follows each convolution but the first.")
     spectral_gain: float = Field(
-        0.0, ge=0, le=10_000, description="How far the network may stretch, by spectral normalisation; 0 is off."
+        0.0,
+        ge=0,
+        le=10_000,
+        description="Most that the network may amplify differences, by spectral normalisation; 0 is off.",
     )

@@ -10,7 +10,7 @@ from raygan.pipeline.config.training import Checkpoints
 
 
 def article() -> Config:
-    """The tutorial's networks and uniform latents, trained with equal turns of both."""
+    """The tutorial's networks and uniform latents, with as many updates of one network as of the other."""
     return Config(preset="article", architecture="article", latent_distribution="uniform")
 
 
@@ -20,7 +20,7 @@ def radford() -> Config:
 
 
 def celeba64() -> Config:
-    """The best at DCGAN's size that was found here: docs/recipes.md has what it scores."""
+    """The best settings known for networks of DCGAN's size; docs/recipes.md has its scores."""
     return Config(
         preset="celeba64",
         batch=64,
@@ -45,7 +45,7 @@ def wide() -> Config:
 
 
 def demo() -> Config:
-    """Recognisable drawn faces after three minutes on two CPU cores."""
+    """Recognisable faces of the synthetic data set after three minutes on two CPU cores."""
     adam = {"learning_rate": 4e-4, "width": 24}
     return Config(
         preset="demo",

@@ -22,7 +22,7 @@ class Config(Settings):
     the others where that is empty: `objective: vae` and `vae: {beta: 4}`, but `balance: 2`.
     """
 
-    # what makes a run the run it is: its networks, and which image is shown when. The objective adds its own.
+    # what a resumed run must keep: its networks and the order of images. The objective adds its own.
     fixed: ClassVar[tuple[str, ...]] = (
         "seed",
         "objective",
@@ -55,7 +55,7 @@ class Config(Settings):
     warm_up: int = Field(0, ge=0, description="Images over which the learning rates rise from zero.")
     decay: Literal["none", "linear", "cosine"] = Field("none", description="How they fall to zero over the run.")
     ema_half_life: int = Field(
-        10_000, ge=0, description="Images until the averaged generator has forgotten half; 0 is off."
+        10_000, ge=0, description="Images after which a weight counts half in the averaged generator; 0 is off."
     )
 
     precision: Literal["fp32", "bf16"] = Field("fp32", description="Of the convolutions; penalties stay in fp32.")

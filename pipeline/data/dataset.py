@@ -1,4 +1,4 @@
-"""A data set as every part of a run sees it: where it lies, what its manifest says, where copies of it are kept."""
+"""A data set, opened: its location, its manifest, and where copies of remote shards are kept."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class DataSet:
 
     @property
     def folder(self) -> Folder:
-        """Where it lies."""
+        """The folder, local or in an object store, that holds it."""
         return Folder(self.location)
 
     def __str__(self) -> str:

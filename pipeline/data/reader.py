@@ -31,8 +31,8 @@ class Batch(NamedTuple):
 class Reader:
     """Yields `rank`'s slice of one global batch after the other, without end, from `position` on.
 
-    The batches are a pure function of the data set, `seed`, `window`, `batch` and the position; `flip` mirrors half of
-    the images, and which half follows from the order too. A thread stays `ahead` batches ahead. cache="device" loads
+    The batches are a pure function of the data set, `seed`, `window`, `batch` and the position; `flip` flips half of
+    the images left to right, and the order determines which. A thread stays `ahead` batches ahead. cache="device" loads
     the whole split into the device's memory first, and changes nothing else.
     """
 
@@ -52,7 +52,7 @@ class Reader:
         cache: Literal["none", "device"] = "none",
         ahead: int = AHEAD,
     ) -> None:
-        """Raises UserError for what cannot be, RunError for a shard that is missing."""
+        """Raises UserError for arguments that do not fit each other or the data set, RunError for a missing shard."""
         if batch < world_size:
             raise UserError(
                 f"a batch of {batch} cannot be shared by {world_size} workers; make it {world_size} or more"
@@ -94,10 +94,10 @@ class Reader:
 
     def __next__(self) -> Batch:
         """The next batch. Raises RunError, with the shard's name, as soon as one cannot be read."""
-        batch, there = next(self._prefetch)
-        if there is not None:
+        batch, copied = next(self._prefetch)
+        if copied is not None:
             consumer = torch.cuda.current_stream(self._device)
-            consumer.wait_event(there)
+            consumer.wait_event(copied)
             for tensor in (batch.images, batch.attributes):
                 if tensor is not None:
                     tensor.record_stream(consumer)
@@ -125,8 +125,8 @@ class Reader:
             if coins is not None:
                 images = flipped(images, coins)
             attributes = self._attributes(shard, row) if self._columns else None
-        there = self._stream.record_event() if self._stream else None
-        return Batch(images.permute(0, 3, 1, 2), position, attributes), there
+        copied = self._stream.record_event() if self._stream else None
+        return Batch(images.permute(0, 3, 1, 2), position, attributes), copied
 
     def _slice_at(self, position: int) -> tuple[int, int, int, int]:
         return position, self._batch, self._rank, self._world_size

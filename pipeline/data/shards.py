@@ -20,15 +20,16 @@ from raygan.sharding.format.shard import Shard, open_shard
 
 Bytes = NDArray[np.uint8]
 Numbers = NDArray[np.int32]
-LOOK_EVERY = 0.005  # seconds; a training step takes longer, a benchmark without one does not spend its time here
+LOOK_EVERY = 0.005  # seconds: less than a training step; without training, most batches are read without a look
 
 
 class Shards:
     """The shards of a split of a data set, in the manifest's order.
 
     At most `most_open` of them are open at a time. Every read first looks whether the files that it touches are still
-    the ones that were opened: a memory map answers for the end that a file has lost with SIGBUS, not an exception. A
-    file cut short within the milliseconds after the look still kills the process; check_lengths() then finds it.
+    the ones that were opened: reading a memory map beyond the
+    end of a truncated file raises SIGBUS, not an exception. A file that is truncated within the milliseconds after the
+    look still kills the process; check_lengths() then finds it.
     Remote shards are read from copies in the data set's cache.
     """
 
@@ -60,18 +61,18 @@ class Shards:
                 raise IndexError("a row beyond the end of its shard")
             gather(self._addresses[shard] + self._strides[shard] * row, out.reshape(len(out), -1))
             return
-        places = list(zip(shard.tolist(), row.tolist(), strict=True))
-        damaged = self._decoder.decode([(opened[number], index) for number, index in places], out)
+        samples = list(zip(shard.tolist(), row.tolist(), strict=True))
+        damaged = self._decoder.decode([(opened[number], index) for number, index in samples], out)
         if damaged is not None:
-            number, index = places[damaged]
+            number, index = samples[damaged]
             raise RunError(f"{opened[number].path}: image {index} cannot be decoded; put the shard back, and resume")
 
     def read_rows(self, first: int, count: int) -> Bytes:
         """Images first, ..., first + count - 1 in the order of the shards, uint8 [count, size, size, 3]."""
         ends = self.counts.cumsum()
-        places = np.arange(first, first + count)
-        shard = np.searchsorted(ends, places, "right")
-        row = places - (ends - self.counts)[shard]
+        samples = np.arange(first, first + count)
+        shard = np.searchsorted(ends, samples, "right")
+        row = samples - (ends - self.counts)[shard]
         images = np.empty((count, self.size, self.size, 3), np.uint8)
         self.images(shard.astype(np.int32), row.astype(np.int32), images)
         return images
@@ -148,7 +149,7 @@ class _Look(NamedTuple):
 
 
 class _Opened:
-    """An open shard, and what its file looked like then; None for a copy of our own, which may make room for others."""
+    """An open shard, and what its file looked like then; None for our own copy, which may be deleted to free space."""
 
     def __init__(self, shard: Shard, looked: _Look | None) -> None:
         self.shard, self._looked, self._at = shard, looked, 0.0

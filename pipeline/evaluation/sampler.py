@@ -1,4 +1,4 @@
-"""How a trained generator is asked for images: a pure function of its weights and (seed, purpose, index)."""
+"""Images of a trained generator: a pure function of its weights and (seed, purpose, index)."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ class Sampler:
     ) -> None:
         self.network, self.latent, self.device, self.seed = network.eval(), latent, device, seed
         self.arguments = dict(arguments or {})
-        self.wanted: dict[int, bool] = {}  # attributes of all images, by their place among the generator's
+        self.wanted: dict[int, bool] = {}  # attributes of all images, by their index among the generator's
 
     @torch.no_grad()
     def draw(self, first: int, count: int, purpose: Purpose = Purpose.FACES) -> Tensor:
         """The images of the indices first, ..., first + count - 1, as uint8 [count, 3, size, size] on the CPU."""
-        parts = []
+        images = []
         for start in range(first, first + count, BATCH):
             noise = latents(self.seed, purpose, start, min(BATCH, first + count - start), self.latent)
-            parts.append(self._drawn(noise.to(self.device)))
-        return torch.cat(parts)
+            images.append(self._drawn(noise.to(self.device)))
+        return torch.cat(images)
 
     def _drawn(self, noise: Tensor) -> Tensor:
         given: tuple[Tensor, ...] = ()
         if self.wanted:
             latent_input = next(part for part in self.network.modules() if isinstance(part, LatentInput))
             attributes = latent_input.attributes_from(noise)
-            for place, has in self.wanted.items():
-                attributes[:, place] = has
+            for column, has in self.wanted.items():
+                attributes[:, column] = has
             given = (attributes,)
         images = self.network(noise, *given)
         return images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu()
@@ -58,7 +58,7 @@ class Sampler:
         return grid(self.draw(0, count), columns)
 
     @torch.no_grad()
-    def between(self, first: int, second: int, steps: int) -> Tensor:
+    def interpolation(self, first: int, second: int, steps: int) -> Tensor:
         """`steps` images from one index to another, both included, as uint8 [steps, 3, size, size].
 
         The latents turn from one to the other at their own length: those on the straight line between them are
@@ -73,7 +73,7 @@ class Sampler:
 
     def interpolations(self, count: int, steps: int) -> Tensor:
         """Rows of `steps` images, row i from image i to image i + 1, as uint8 [height, width, 3]."""
-        return grid(torch.cat([self.between(i, i + 1, steps) for i in range(count)]), steps)
+        return grid(torch.cat([self.interpolation(i, i + 1, steps) for i in range(count)]), steps)
 
 
 def grid(images: Tensor, columns: int, gap: int = 2) -> Tensor:

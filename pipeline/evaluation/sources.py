@@ -1,4 +1,4 @@
-"""Where images to be judged, or to be judged against, come from: a data set, a folder of images, a NumPy file."""
+"""Images to be scored, or to compare them with: a data set, a folder of images, or a NumPy file."""
 
 import hashlib
 from collections.abc import Iterator
@@ -63,6 +63,7 @@ class Split:
         return self._length
 
     def batches(self, first: int, count: int, batch: int) -> Iterator[Tensor]:
+        """Reads them in the order of the shards; the tensors are channels_last."""
         return sequential(self._data, self._split, first, count, batch)
 
 
@@ -84,6 +85,7 @@ class Folder:
         return len(self._files)
 
     def batches(self, first: int, count: int, batch: int) -> Iterator[Tensor]:
+        """Decodes them. Raises RunError for a file that is no image, UserError for one of another size."""
         for start in range(first, first + count, batch):
             files = self._files[start : min(start + batch, first + count)]
             yield torch.from_numpy(np.stack([self._read(path) for path in files])).permute(0, 3, 1, 2)
@@ -120,6 +122,7 @@ class Array:
         return len(self._pixels)
 
     def batches(self, first: int, count: int, batch: int) -> Iterator[Tensor]:
+        """Copies them out of the file."""
         for start in range(first, first + count, batch):
             yield torch.from_numpy(self._pixels[start : min(start + batch, first + count)].copy())
 

@@ -1,7 +1,7 @@
-"""Evaluations in the background: a Ray task scores the generator as it was, while training goes on.
+"""Evaluations in the background: a Ray task scores the generator as it was, while training continues.
 
-Ray Train's own validation was tried and left: it takes a checkpoint without a score for the best, a validation process
-that dies ends the run, and its scores reach neither a search nor MLflow (docs/decisions/background-evaluation.md).
+Ray Train's own validation was tried and is not used: it takes a checkpoint without a score for the best, a validation
+process that dies ends the run, and its scores reach neither a search nor MLflow (docs/decisions/background-evaluation.md).
 """
 
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from raygan.pipeline.training import checkpoint
 from raygan.pipeline.training.runs import Run
 from raygan.sharding.errors import RunError, UserError
 
-LAST_SECONDS = 60.0  # that the end of a run waits for an evaluation that has not ended
+LAST_SECONDS = 60.0  # that a run waits at its end for an evaluation that is still under way
 ATTEMPTS = 2  # of an evaluation whose node or process dies
 
 
@@ -40,7 +40,7 @@ class BackgroundEvaluation:
         self._position = 0
 
     def start(self, objective: Objective, position: int) -> str:
-        """Has the generator scored as it is now. Returns why that is not possible; nothing if it is being done."""
+        """Starts to score the generator as it is now. Returns why that is not possible, or an empty string."""
         import ray
 
         if self._pending is not None:

@@ -8,44 +8,44 @@ from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.format.manifest import Manifest
 from raygan.sharding.storage.folder import Folder
 
-# What is said by those whose neighbour went away, or did not come: it names nobody.
+# In errors of workers that lost another worker, or waited for it in vain: a consequence, not the cause.
 CONSEQUENCES = ("timed out", "timeout", "connection closed", "connection reset", "connection refused", "broken pipe")
 
 
 def cause(error: BaseException, run: Run, present: Sequence[Worker], silent: Sequence[Worker]) -> str:
-    """The words of the rank that failed first, as far as that can be known.
+    """The error of the rank that failed first, as far as it can be known.
 
-    `present`: the workers that did not leave by themselves; `silent`: those of them that were not heard of lately.
+    `present`: the workers that did not leave by themselves; `silent`: those of them without a recent heartbeat.
     """
     failures = getattr(error, "worker_failures", {})
     if not failures:
         failure = getattr(error, "controller_failure", error)
-        return "Ray Train's controller died without a word" if _died(failure) else repr(failure)
+        return "Ray Train's controller died without an error message" if _died(failure) else repr(failure)
     own = {rank: getattr(failure, "cause", failure) for rank, failure in sorted(failures.items())}
-    said = {rank: _words(failure) for rank, failure in own.items() if isinstance(failure, RunError | UserError)}
-    if said:
-        return _first(said)
+    reported = {rank: _one_line(failure) for rank, failure in own.items() if isinstance(failure, RunError | UserError)}
+    if reported:
+        return _first(reported)
     if silent:
-        whom = ", ".join(map(str, silent))
-        return f"{whom} no longer answered: stopped, hung, or cut off (workers wait {run.launch.timeout} s: `timeout`)"
+        names = ", ".join(map(str, silent))
+        return f"{names} no longer answered: stopped, hung, or cut off (workers wait {run.launch.timeout} s: `timeout`)"
     if dead := [rank for rank, failure in own.items() if _died(failure)]:
         who = next((str(worker) for worker in present if worker.rank == dead[0]), f"rank {dead[0]}")
-        return f"{who} died without a word: {_what_kills(run)}"
+        return f"{who} died without an error message: {_what_kills(run)}"
     first = {rank: repr(failure) for rank, failure in own.items() if not _consequence(failure)}
     return _first(first or {rank: repr(failure) for rank, failure in own.items()})
 
 
-def _first(said: dict[int, str]) -> str:
-    rank = min(said)
-    return f"rank {rank}: {said[rank]}"
+def _first(reported: dict[int, str]) -> str:
+    rank = min(reported)
+    return f"rank {rank}: {reported[rank]}"
 
 
-def _words(failure: BaseException) -> str:
+def _one_line(failure: BaseException) -> str:
     return " ".join(str(failure).split())
 
 
 def _consequence(failure: BaseException) -> bool:
-    return any(mark in _words(failure).lower() for mark in CONSEQUENCES)
+    return any(mark in _one_line(failure).lower() for mark in CONSEQUENCES)
 
 
 def _died(failure: BaseException) -> bool:
@@ -67,4 +67,4 @@ def _what_kills(run: Run) -> str:
                 check_lengths(where, manifest.shards_of(split))
         except (RunError, UserError) as e:
             return str(e)  # a memory map answers with SIGBUS for the end that a shard has lost
-    return "a signal such as SIGKILL, often for want of memory; the node's kernel log (dmesg) names it"
+    return "a signal such as SIGKILL, often because memory ran out; the node's kernel log (dmesg) names it"

@@ -1,4 +1,4 @@
-"""Where driver and workers meet: events in one direction, the wish to stop in the other. On a cluster, an actor."""
+"""What driver and workers exchange: events one way, the request to stop the other way. On a cluster: an actor."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 HEARTBEAT_EVERY = 2.0  # seconds
-SILENCE = 20.0  # seconds without a heartbeat until the user is told
+SILENCE = 20.0  # seconds without a heartbeat until the user gets a message
 
 
 class Event(NamedTuple):
@@ -18,7 +18,7 @@ class Event(NamedTuple):
 
 
 class Worker(NamedTuple):
-    """One rank's process, as a person finds it."""
+    """One rank's process, named so that a person can find it."""
 
     rank: int
     world_size: int
@@ -30,7 +30,7 @@ class Worker(NamedTuple):
 
 
 class Monitor:
-    """Holds what one side has reported until the other side asks."""
+    """Holds what the workers report until the driver asks, and whether the driver wants them to stop."""
 
     def __init__(self, silence: float = SILENCE) -> None:
         self._events: list[Event] = []
@@ -38,7 +38,7 @@ class Monitor:
         self._silence = silence
         self._position = 0
         self._groups = 0  # worker groups that have started
-        self._heartbeats: dict[Worker, float] = {}  # of the present group: when each was heard last
+        self._heartbeats: dict[Worker, float] = {}  # of the present group: when each sent its last
         self._reported: set[Worker] = set()
         self._ends = False  # a worker of the group has left, so that Ray ends the others
 
@@ -84,7 +84,7 @@ class Monitor:
     def silent(self) -> list[Worker]:
         """Workers that neither left nor sent a heartbeat lately: dead, stopped, or on a node that is cut off."""
         now = time.monotonic()
-        return sorted(worker for worker, heard in self._heartbeats.items() if now - heard > self._silence)
+        return sorted(worker for worker, sent in self._heartbeats.items() if now - sent > self._silence)
 
     def present(self) -> list[Worker]:
         """Workers that have not left."""

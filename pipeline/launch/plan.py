@@ -39,7 +39,7 @@ def plan(config: Config, launch: Launch, resume: bool = False) -> Plan:
 
 
 def resolved(launch: Launch, preset: str) -> Launch:
-    """With a name in place of auto, and absolute folders, since workers run in another one."""
+    """With a name in place of auto, and absolute folders, since workers run in another folder."""
     name = f"{preset}-{datetime.now():%Y%m%d-%H%M%S}" if launch.name == "auto" else launch.name
     folders = {field: absolute(getattr(launch, field)) for field in ("shards", "runs")}
     if launch.shard_cache and not launch.shard_cache.startswith("~"):  # each node finds its own home and cache

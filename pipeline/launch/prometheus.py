@@ -1,12 +1,12 @@
-"""A run's measures where Ray's metrics are scraped, for Prometheus and Grafana (infra/observability)."""
+"""A run's metrics among those that Ray exports, for Prometheus and Grafana (infra/observability)."""
 
 from raygan.pipeline.launch.monitor import Event
 
 
 class PrometheusGauges:
-    """Shows the newest measures of one run: `ray_raygan_measure{run, name}`, and `ray_raygan_position{run}` in images.
+    """The newest metrics of one run: `ray_raygan_measure{run, name}`, and `ray_raygan_position{run}` in images.
 
-    Rank 0 holds them; with its process they end.
+    Only rank 0's process exports them, and only while it runs.
     """
 
     def __init__(self, run: str) -> None:
@@ -17,6 +17,7 @@ class PrometheusGauges:
         self._run = {"run": run}
 
     def show(self, event: Event) -> None:
+        """Sets the gauges to the position and the metrics of an event."""
         self._position.set(event.position, self._run)
         for name, value in event.metrics.items():
             self._measure.set(value, self._run | {"name": name})

@@ -1,4 +1,4 @@
-"""What the driver leaves in MLflow: a run's origin and data at its start; its best faces and model at its end."""
+"""What the driver leaves in MLflow: a run's origin and data at its start; its best model, with images, at its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MODEL = "raygan-faces"  # in the registry
 IMAGES, COLUMNS = 64, 8
-INTERPOLATIONS, STEPS = 6, 10  # rows of the picture of faces between faces, and faces in a row
+INTERPOLATIONS, STEPS = 6, 10  # rows of the interpolation image, and images in a row
 CLOSE_SECONDS = 60.0  # to wait for what MLflow has not taken yet
 
 
@@ -41,7 +41,7 @@ def begin(config: Config, launch: Launch, manifest: Manifest, command: str) -> t
 
 
 def finish(run: Run, command: str) -> list[str]:
-    """Records what came out of a run that reached its end; returns what the user should know about it."""
+    """Records the result of a run that reached its end; returns messages for the user."""
     from raygan.pipeline.training import checkpoint
 
     best = runs.find_checkpoint(run.launch.runs, run.name, "best")
@@ -55,9 +55,9 @@ def finish(run: Run, command: str) -> list[str]:
         sampler = checkpoint.load_sampler(best)
         Image.fromarray(sampler.sheet(IMAGES, COLUMNS).numpy()).save(sheet)
         writer.artifact(sheet)
-        between = Path(scratch) / tracking.INTERPOLATION
-        Image.fromarray(sampler.interpolations(INTERPOLATIONS, STEPS).numpy()).save(between)
-        writer.artifact(between)
+        interpolation = Path(scratch) / tracking.INTERPOLATION
+        Image.fromarray(sampler.interpolations(INTERPOLATIONS, STEPS).numpy()).save(interpolation)
+        writer.artifact(interpolation)
         writer.artifact(_on_disk(best, Path(scratch)), "checkpoints")
         writer.tags({tracking.NOTE: card})
         undelivered = writer.close(CLOSE_SECONDS)

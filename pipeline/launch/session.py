@@ -10,7 +10,7 @@ from raygan.pipeline.launch.monitor import Event
 from raygan.pipeline.objectives.base import Objective
 from raygan.pipeline.training import runs
 from raygan.pipeline.training.checkpoint import Snapshot
-from raygan.pipeline.training.checkpoint_manager import CheckpointManager, patiently
+from raygan.pipeline.training.checkpoint_manager import CheckpointManager, retrying
 from raygan.pipeline.training.header import in_words
 from raygan.pipeline.training.runs import Run
 from raygan.sharding.errors import RunError
@@ -21,7 +21,9 @@ IDENTITY = "score identity"  # the tag: scores of runs that differ in it are not
 
 
 class ClusterSession:
-    """`post` sends an event to the driver's monitor and returns whether the run is to stop. Only rank 0 is main.
+    """What the loop asks of the cluster: rank 0 writes to MLflow and to the driver's monitor, the others do not.
+
+    `post` sends an event to the driver's monitor and returns whether the run is to stop. Only rank 0 is main.
 
     `preempted` says whether a node of the run will be taken away; all ranks ask it at the same positions.
     """
@@ -39,9 +41,11 @@ class ClusterSession:
         self._newest = 0  # position
 
     def checkpoints(self) -> Sequence[Folder]:
-        return patiently(self._folder)(runs.checkpoints, self._folder)
+        """The run's whole checkpoints, newest first. Tries for some minutes if the object store does not answer."""
+        return retrying(self._folder)(runs.checkpoints, self._folder)
 
     def metrics(self, values: dict[str, float], position: int) -> None:
+        """Rank 0 sends them to MLflow and the driver, with the scores of a background evaluation that has ended."""
         self.preempted = self._preempted()
         if self._writer is not None:
             self._newest = position
@@ -50,15 +54,18 @@ class ClusterSession:
             self._record(self._background.collect())
 
     def warn(self, message: str, position: int) -> None:
+        """Rank 0 shows the message to the user and sets it as a tag of the run."""
         if self._writer is not None:
             self._writer.tags({"warning": message})
             self.stopping = self._post(Event(position, {}, message))
 
     def image(self, name: str, image: np.ndarray, position: int) -> None:
+        """Rank 0 sends it to MLflow."""
         if self._writer is not None:
             self._writer.image(name, image, position)
 
     def evaluate_in_background(self, objective: Objective, position: int) -> None:
+        """Starts a Ray task; warns if the evaluation before it has not ended."""
         if why_not := self._background.start(objective, position):
             self.warn(f"the evaluation at {position:,} images was left out: {why_not}", position)
 
@@ -76,6 +83,7 @@ class ClusterSession:
         self.stopping = self._post(Event(self._newest, scores))
 
     def save(self, snapshot: Snapshot) -> None:
+        """Gives it to the checkpoint manager; warns if an earlier one could not be written."""
         position = snapshot.header.position
         if self._writer is not None and snapshot.header.scores:
             self._writer.tags({IDENTITY: in_words(snapshot.header.identity)})
@@ -88,14 +96,14 @@ class ClusterSession:
     def finish(self) -> None:
         """Waits for the newest checkpoint and a last evaluation. Raises RunError if the first could not be written.
 
-        No later checkpoint replaces it, so it is tried for some minutes: a disk may get room, a store may be back.
+        No later checkpoint replaces it, so writing is tried for some minutes: a disk or a store may be available again.
         """
         self._record(self._background.end())
         try:
             self._checkpoints.wait()
         except RunError as e:
-            self.warn(f"{e}; it is the last one, and is tried for {AWAY_SECONDS / 60:g} minutes more", self._newest)
-            self._checkpoints.insist()
+            self.warn(f"{e}; it is the last one: trying again for {AWAY_SECONDS / 60:g} minutes", self._newest)
+            self._checkpoints.retry()
 
     def close(self, seconds: float) -> None:
         """Ends the threads; waits at most `seconds` for MLflow. What it has not taken, the next session delivers."""

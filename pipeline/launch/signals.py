@@ -1,4 +1,4 @@
-"""A driver waits for its work: events go to whoever shows them, SIGINT and SIGTERM to the monitor of the work."""
+"""How a driver waits for its work: it forwards events to whoever shows them, and SIGINT and SIGTERM to the monitor."""
 
 import signal
 import threading
@@ -12,7 +12,7 @@ POLL_SECONDS = 0.5
 
 
 def run_monitored(work: Callable[[], Any], monitor: Any, progress: Callable[[Any], bool | None] | None) -> Any:
-    """Runs `work` in a thread, where Ray leaves the signals to us, and returns what it returns.
+    """Runs `work` in a thread, where Ray installs no signal handlers, and returns its result.
 
     Hands all events of `monitor`, an actor with Monitor's methods, to `progress`, which may return True to stop the
     work. The first SIGINT or SIGTERM asks for the same; the second has its usual effect, at once.
@@ -41,7 +41,9 @@ def run_monitored(work: Callable[[], Any], monitor: Any, progress: Callable[[Any
 @contextmanager
 def _signals_call(ask: Callable[[], Any]) -> Iterator[None]:
     signals = (signal.SIGINT, signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread():  # signals are not ours, as in a trial's driver
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # only a main thread gets signals; a trial's driver is none
         yield
         return
     before = {number: signal.getsignal(number) for number in signals}

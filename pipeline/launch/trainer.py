@@ -1,4 +1,4 @@
-"""Ray Train: a plan becomes a TorchTrainer, whose workers run worker.py, and a result comes back."""
+"""Ray Train: makes a TorchTrainer of a plan, whose workers run worker.py, and waits for its result."""
 
 from collections.abc import Callable
 from typing import Any
@@ -99,7 +99,7 @@ def fit(run: Run, progress: Progress | None) -> int:
         except (TrainingFailedError, ray.exceptions.RayActorError) as e:
             present, silent = ray.get([monitor.present.remote(), monitor.silent.remote()])
             message = cause(e, run, present, silent)
-            # Ray restarts workers; its controller, which does so, is ours to restart.
+            # Ray restarts workers, but not the controller that does so: that is left to us.
             if isinstance(e, ControllerError | ray.exceptions.RayActorError) and restarts_left:
                 ray.get(monitor.say.remote(message))
                 continue

@@ -62,23 +62,28 @@ class GeneratorObjective(Objective):
         """Gives every optimizer the rates and betas that the configuration has at this position."""
 
     def metrics(self) -> dict[str, float]:
+        """What was added to `means` since the last call."""
         return self.means.collect(self.context)
 
     def state_dict(self) -> dict[str, Any]:
+        """The states of all `parts`, by their names."""
         return {name: part.state_dict() for name, part in self.parts().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores all `parts`, then sets the optimizers to what is configured."""
         for name, part in self.parts().items():
             part.load_state_dict(state[name])
         self.set_learning_rates(0)
 
     def sampler_state(self) -> dict[str, Any]:
+        """The averaged generator alone."""
         return {"average": self.average.state_dict()}
 
     @classmethod
     def sampler_from(
         cls, config: Config, size: int, state: dict[str, Any], device: torch.device, weights: Weights = "average"
     ) -> Sampler:
+        """See `generator_sampler`."""
         return generator_sampler(config, size, state, device, weights)
 
     def sampler(self) -> Sampler:

@@ -25,7 +25,7 @@ STATE = "state.pt"
 
 
 class Snapshot(NamedTuple):
-    """The whole state as it was at a position; training may go on while it is written."""
+    """The whole state as it was at a position; training may continue while it is written."""
 
     header: Header
     state: memoryview  # state.pt
@@ -119,8 +119,8 @@ def content(folder: Folder) -> bytes:
 
 def _digest(facts: dict[str, Any], state: bytes | memoryview) -> str:
     """The SHA-256 of the state and of what the header says of it, so that neither can change without the other."""
-    said = {name: fact for name, fact in facts.items() if name != "sha256"}
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    covered = {name: fact for name, fact in facts.items() if name != "sha256"}
+    digest = hashlib.sha256(json.dumps(covered, sort_keys=True).encode())
     digest.update(state)
     return digest.hexdigest()
 

@@ -1,4 +1,4 @@
-"""Writes a run's checkpoints while training goes on, and deletes those that are no longer kept."""
+"""Writes a run's checkpoints while training continues, and deletes those that are no longer kept."""
 
 import logging
 import threading
@@ -17,16 +17,16 @@ from raygan.sharding.storage.retries import while_away
 log = logging.getLogger(__name__)
 
 
-def patiently(folder: Folder) -> Retrying:
-    """Tries again while an object store is away. What a disk refuses once, it refuses again."""
+def retrying(folder: Folder) -> Retrying:
+    """Tries again while an object store does not answer. An error of a local disk is raised at once."""
     return while_away(lambda error: folder.local is None and isinstance(error, OSError))
 
 
 class CheckpointManager:
     """Keeps the newest checkpoints of a run and the best.
 
-    One is written at a time and at most one waits: a newer one takes its place, so that training never does. `written`
-    is called after each that was written, in the thread that writes.
+    One is written at a time and at most one waits. A newer one replaces it, so that training never waits. `written` is
+    called after each that was written, in the thread that writes.
     """
 
     def __init__(self, run_folder: Folder, keep: int, written: Callable[[], None] | None = None) -> None:
@@ -40,7 +40,7 @@ class CheckpointManager:
         self._unwritten: Snapshot | None = None  # by that write
 
     def save(self, taken: Snapshot) -> None:
-        """Has it written by and by. Raises RunError, nevertheless, if the newest write has failed."""
+        """Writes it in the background. Raises RunError if an earlier write failed; this one is written all the same."""
         with self._lock:
             self._waiting = taken
             if self._writing is None:
@@ -48,7 +48,7 @@ class CheckpointManager:
         self._raise()
 
     def rescore(self, position: int, scores: dict[str, float], identity: dict[str, str]) -> None:
-        """Notes in the checkpoint at that position, if there is one, what an evaluation of it found afterwards."""
+        """Notes in the checkpoint at that position, if there is one, what a later evaluation of it found."""
         self._thread.submit(self._rescore, position, scores, identity)
 
     def wait(self) -> None:
@@ -57,8 +57,8 @@ class CheckpointManager:
             writing.result()
         self._raise()
 
-    def insist(self) -> None:
-        """Tries for AWAY_SECONDS to write the newest once more, which could not be written. Raises RunError."""
+    def retry(self) -> None:
+        """Tries for AWAY_SECONDS to write the newest, if it could not be written before. Raises RunError."""
         if self._unwritten is not None:
             while_away(lambda error: isinstance(error, RunError))(self._write, self._unwritten)
 
@@ -92,8 +92,8 @@ class CheckpointManager:
         position = taken.header.position
         folder = self._folder / runs.checkpoint_name(position)
         try:
-            patiently(folder)(checkpoint.write, folder, taken)
-            patiently(folder)(self._delete_others, position)
+            retrying(folder)(checkpoint.write, folder, taken)
+            retrying(folder)(self._delete_others, position)
         except OSError as e:
             raise RunError(f"{folder}: the checkpoint could not be written ({e.strerror or e})") from e
 
@@ -101,7 +101,7 @@ class CheckpointManager:
         folder = self._folder / runs.checkpoint_name(position)
         try:
             if folder.size(HEADER) is not None:
-                patiently(folder)(checkpoint.rescore, folder, scores, identity)
+                retrying(folder)(checkpoint.rescore, folder, scores, identity)
         except (OSError, RunError, UserError) as e:  # the scores are in MLflow; only the choice of the best misses them
             log.warning("%s: its scores could not be noted (%s)", folder, e)
 
@@ -116,7 +116,7 @@ class CheckpointManager:
 def kept(headers: Iterable[Header], position: int, keep: int) -> set[int]:
     """The positions of the checkpoints that stay once the one at `position` is written.
 
-    Those beyond it are of a future that was given up: they were damaged when the run went on from before them.
+    Later ones are deleted: they were damaged when the run continued from an earlier one.
     """
     past = {header.position: header for header in headers if header.position <= position}
     chosen = best(past.items())

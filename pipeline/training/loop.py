@@ -140,7 +140,7 @@ def _refuse_non_finite(metrics: dict[str, float], position: int) -> None:
 
 
 def _show(objective: Objective, session: Session, position: int) -> None:
-    """The same latents every time, so that one sees faces form."""
+    """Draws the same latents every time, so that the images show how training progresses."""
     if objective.context.is_main:
         session.image("faces", objective.sampler().sheet(GRID_IMAGES, GRID_COLUMNS).numpy(), position)
 

@@ -33,14 +33,16 @@ class Run(BaseModel):
     tracking: str  # MLflow's URI
     run_id: str  # MLflow's
     began: float = Field(default_factory=time.time)  # seconds since 1970
-    recorded: int = 0  # images; the end that faces, checkpoint and model were recorded at
+    recorded: int = 0  # position (images) whose images, checkpoint and model are in MLflow
 
     @property
     def name(self) -> str:
+        """The name of the run and of its folder."""
         return self.launch.name
 
     @property
     def folder(self) -> Folder:
+        """Holds run.json and the checkpoints; local or in an object store."""
         return Folder(self.launch.runs) / self.launch.name
 
     @property
@@ -55,10 +57,11 @@ class Run(BaseModel):
         return self.folder if self.folder.local is None else None
 
     def save(self) -> None:
+        """Writes run.json. Raises OSError."""
         self.folder.write(RECORD, self.model_dump_json(indent=1).encode())
 
     def what_remains(self) -> str:
-        """What a run that did not reach its end leaves, and how to go on, in words."""
+        """What a run that did not reach its end leaves, and how to continue it, in words."""
         try:
             kept = checkpoints(self.folder)
             words = f"its newest checkpoint is {kept[0]}" if kept else "it has no checkpoint yet"
@@ -68,14 +71,17 @@ class Run(BaseModel):
 
 
 def checkpoint_name(position: int) -> str:
+    """The name of the folder of the checkpoint at a position (images)."""
     return f"checkpoint_{position:012d}"
 
 
 def position_of(checkpoint: Folder) -> int:
+    """The position (images) in the name of a checkpoint's folder."""
     return int(checkpoint.name.removeprefix("checkpoint_"))
 
 
 def exists(runs: str | Path, name: str) -> bool:
+    """Whether there is a run of this name in the folder `runs`."""
     return (Folder(str(runs)) / name).size(RECORD) is not None
 
 

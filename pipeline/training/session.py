@@ -29,7 +29,7 @@ class Session(Protocol):
         """Tells the user of something that went wrong and did not end the run."""
 
     def evaluate_in_background(self, objective: Objective, position: int) -> None:
-        """Starts to score the generator as it is now, while training goes on. Only rank 0 calls it."""
+        """Starts to score the generator as it is now, while training continues. Only rank 0 calls it."""
 
     def save(self, snapshot: Snapshot) -> None:
-        """Writes it as the run's newest checkpoint, while training goes on. Only rank 0 calls it."""
+        """Writes it as the run's newest checkpoint, while training continues. Only rank 0 calls it."""

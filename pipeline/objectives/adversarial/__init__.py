@@ -1,0 +1,1 @@
+"""The adversarial objective: a generator trained against a discriminator (GAN)."""

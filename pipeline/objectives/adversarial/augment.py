@@ -1,15 +1,15 @@
-"""DiffAugment: Zhao et al., arXiv 2006.10738. Both real images and fakes are changed before they are judged, so that
-the discriminator cannot learn a small data set by heart, and the generator is not asked to draw the changes.
+"""DiffAugment: Zhao et al., arXiv 2006.10738.
 
-Every change can be differentiated, and what is drawn by chance comes in as numbers in [0, 1], a function of the
-position: a resumed run makes the same ones.
+Both real images and fakes are changed before the discriminator sees them, so that it cannot memorise a small data set,
+and the generator does not learn to draw the changes. Every change can be differentiated. The random numbers, in [0, 1],
+are a function of the position, so a resumed run makes the same changes.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-DRAWS = 7  # numbers in [0, 1] that one image takes
+DRAWS = 7  # random numbers in [0, 1] per image
 FARTHEST = 1 / 8  # an image is moved by at most this share of its side
 HOLE = 1 / 2  # side of the square that is cut out, as a share of the image's
 

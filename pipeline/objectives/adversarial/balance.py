@@ -1,15 +1,15 @@
-"""Whose turn it is: discriminator updates per generator update."""
+"""The balance: discriminator updates per generator update."""
 
 from fractions import Fraction
 
-FORGETS_HALF_IN = 500  # images: long enough to calm one batch's accuracy, short enough to follow the networks
+HALF_LIFE = 500  # images: long enough to smooth the accuracy of single batches, short enough to follow the networks
 
 
 def generator_updates_due(position: int, batch: int, balance: float) -> int:
     """How many generator updates follow the discriminator update that starts at `position`.
 
-    A pure function of the position, so a resumed run keeps the rhythm: after n discriminator updates there have been
-    floor(n / balance) generator updates.
+    A pure function of the position, so a resumed run continues the same schedule: after n discriminator updates there
+    have been floor(n / balance) generator updates.
     """
     images_per_update = batch * Fraction(balance).limit_denominator(1000)
     return (position + batch) // images_per_update - position // images_per_update
@@ -27,14 +27,17 @@ class AutoBalance:
 
     @property
     def generator_is_due(self) -> bool:
+        """Whether the next step updates the generator, rather than the discriminator."""
         return self.accuracy > self.target
 
     def observe(self, accuracy: float, images: int) -> None:
         """`accuracy` of the discriminator over the last global batch, of `images`; the same on all ranks."""
-        self.accuracy += (1 - 0.5 ** (images / FORGETS_HALF_IN)) * (accuracy - self.accuracy)
+        self.accuracy += (1 - 0.5 ** (images / HALF_LIFE)) * (accuracy - self.accuracy)
 
     def state_dict(self) -> dict[str, float]:
+        """The running mean; the target is a setting."""
         return {"accuracy": self.accuracy}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
+        """Restores the running mean."""
         self.accuracy = state["accuracy"]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from raygan.pipeline.config import Adversarial
 
-Verdict = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Decision = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def _as_they_are(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
@@ -27,7 +27,7 @@ class Loss(NamedTuple):
     generator: Callable[[Tensor, Tensor], Tensor]
     generator_sees_real: bool = False  # else the generator's function does not use the real logits
     outputs: int = 1  # numbers that the discriminator gives per image
-    verdict: Verdict = _as_they_are  # both logits to verdicts [b], above zero where an image is called real
+    decision: Decision = _as_they_are  # both logits to numbers [b], above zero where an image is classified as real
 
 
 def chosen(settings: Adversarial) -> Loss:
@@ -68,7 +68,7 @@ def least_squares() -> Loss:
     return Loss(
         lambda real, fake: ((real - 1).square().mean() + fake.square().mean()) / 2,
         lambda real, fake: (fake - 1).square().mean() / 2,
-        verdict=lambda real, fake: (real - 0.5, fake - 0.5),
+        decision=lambda real, fake: (real - 0.5, fake - 0.5),
     )
 
 
@@ -82,22 +82,22 @@ def relativistic() -> Loss:
         apart,
         lambda real, fake: apart(fake, real),
         generator_sees_real=True,
-        verdict=lambda real, fake: (real - fake.mean(), fake - real.mean()),
+        decision=lambda real, fake: (real - fake.mean(), fake - real.mean()),
     )
 
 
 def wasserstein() -> Loss:
     """Arjovsky et al., arXiv 1701.07875; it needs `gradient_penalty` (arXiv 1704.00028) or spectral normalisation."""
 
-    def verdict(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def decision(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         middle = (real.mean() + fake.mean()) / 2
         return real - middle, fake - middle
 
-    return Loss(lambda real, fake: fake.mean() - real.mean(), lambda real, fake: -fake.mean(), verdict=verdict)
+    return Loss(lambda real, fake: fake.mean() - real.mean(), lambda real, fake: -fake.mean(), decision=decision)
 
 
 MMD_OUTPUTS = 16
-MMD_BOUNDS = 0.25, 4.0  # squared distances: fakes are drawn no nearer, real images driven no further apart
+MMD_BOUNDS = 0.25, 4.0  # squared distances: fakes are not moved nearer, real images not further apart
 
 
 def repulsive_mmd() -> Loss:
@@ -113,7 +113,7 @@ def repulsive_mmd() -> Loss:
     def generator(real: Tensor, fake: Tensor) -> Tensor:
         return _mean_kernel(real, real) - 2 * _mean_kernel(real, fake) + _mean_kernel(fake, fake)
 
-    return Loss(discriminator, generator, generator_sees_real=True, outputs=MMD_OUTPUTS, verdict=_nearer)
+    return Loss(discriminator, generator, generator_sees_real=True, outputs=MMD_OUTPUTS, decision=_nearer)
 
 
 def _kernel(a: Tensor, b: Tensor, least: float = 0.0, most: float = float("inf")) -> Tensor:

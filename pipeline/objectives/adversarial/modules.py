@@ -24,26 +24,26 @@ class DiscriminatorLoss(nn.Module):
     def forward(
         self, real: Tensor, fake: Tensor, attributes: Tensor | None, mixture: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The loss and both logits. `mixture` [b] asks for the penalties, which weigh more the rarer they come."""
+        """The loss and both logits. With `mixture` [b], penalties are added, weighted by `penalty_every`."""
         settings = self.settings
         # The gradient of a gradient is too small for bfloat16.
         with precision(self.precision, real.device, exact=mixture is not None):
             real = real.requires_grad_(mixture is not None)
-            # What torch compiles cannot be differentiated twice, so a penalty goes round it.
-            judge = self.discriminator if mixture is None else self.discriminator.forward
-            real_logits = judge(real, attributes).float()
-            fake_logits = judge(fake, attributes).float()
+            # What torch compiles cannot be differentiated twice, so a penalty calls the network uncompiled.
+            discriminate = self.discriminator if mixture is None else self.discriminator.forward
+            real_logits = discriminate(real, attributes).float()
+            fake_logits = discriminate(fake, attributes).float()
             loss = self.loss.discriminator(real_logits, fake_logits)
             if mixture is not None and settings.r1:
                 loss = loss + settings.r1 * settings.penalty_every * r1_penalty(real_logits, real)
             if mixture is not None and settings.gradient_penalty:
-                penalty = gradient_penalty(judge, real, fake, attributes, mixture)
+                penalty = gradient_penalty(discriminate, real, fake, attributes, mixture)
                 loss = loss + settings.gradient_penalty * settings.penalty_every * penalty
         return loss, real_logits.detach(), fake_logits.detach()
 
 
 class GeneratorLoss(nn.Module):
-    """Latents to the generator's loss before a frozen discriminator, which is no part of this module."""
+    """Latents to the generator's loss, by a frozen discriminator, which is not part of this module."""
 
     def __init__(self, generator: nn.Module, settings: Adversarial, loss: Loss, precision: str) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class GeneratorLoss(nn.Module):
     def forward(
         self, noise: Tensor, attributes: Tensor | None, chance: Tensor | None, real: Tensor, discriminator: nn.Module
     ) -> Tensor:
-        """`chance` [b, DRAWS] decides how fakes are augmented; `real` is judged only if the loss compares with it."""
+        """`chance` [b, DRAWS] decides how fakes are augmented; `real` is used only if the loss compares with it."""
         with precision(self.precision, noise.device):
             fake = augmented(self.generator(noise, attributes).float(), self.settings.augment, chance)
             fake_logits = discriminator(fake, attributes).float()

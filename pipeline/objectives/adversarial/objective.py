@@ -39,7 +39,7 @@ class MicroBatch(NamedTuple):
 
 
 class AdversarialObjective(GeneratorObjective):
-    """The two networks, their optimizers and the averaged generator."""
+    """Trains a generator against a discriminator: the two networks, their optimizers and the averaged generator."""
 
     def __init__(self, config: Config, size: int, context: DistributedContext, rows: Tensor | None = None) -> None:
         super().__init__(config, size, context, rows)
@@ -112,7 +112,7 @@ class AdversarialObjective(GeneratorObjective):
         fake = augmented(fake, self.settings.augment, self._chance(Purpose.AUGMENT_FAKE, batch, position))
         mixture = self._uniforms(Purpose.MIXTURE, batch, position, 1)[:, 0] if penalise else None
         loss, *logits = self._discriminator_loss(batch.real, fake, batch.attributes, mixture)
-        called_real, called_fake = self.loss.verdict(*logits)
+        called_real, called_fake = self.loss.decision(*logits)
         accuracy = ((called_real > 0).float().mean() + (called_fake < 0).float().mean()) / 2
         means = (loss, called_real.sigmoid().mean(), called_fake.sigmoid().mean(), accuracy)
         for name, mean in zip(METRICS[:4], means, strict=True):
@@ -165,6 +165,7 @@ class AdversarialObjective(GeneratorObjective):
         return len(batch.real) * self.context.world_size / self.config.batch
 
     def set_learning_rates(self, position: int) -> None:
+        """Gives both optimizers their configured values, scaled by the schedule at this position."""
         factor = learning_rate_factor(self.config, position)
         set_adam(self.generator_optimizer, self.config.generator, factor)
         set_adam(self.discriminator_optimizer, self.settings.discriminator, factor)
@@ -172,6 +173,7 @@ class AdversarialObjective(GeneratorObjective):
     # ---- the state
 
     def parts(self) -> dict[str, Any]:
+        """Both networks, the average, both optimizers, and the running mean of `balance` auto."""
         return {
             "generator": self.generator,
             "discriminator": self.discriminator,

@@ -27,13 +27,13 @@ def test_another_seed_draws_other_faces() -> None:
 
 def test_between_two_faces_lie_faces_of_latents_as_long_as_theirs() -> None:
     drawn = faces()
-    way = drawn.between(2, 5, 7)
+    way = drawn.interpolation(2, 5, 7)
     assert (way[[0, -1]].int() - drawn.draw(0, 6)[[2, 5]].int()).abs().max() <= 1
     steps = (way[1:].int() - way[:-1].int()).abs().float().mean(dim=(1, 2, 3))
     assert steps.max() < 3 * steps.min()
     lengths: list[float] = []
     drawn.network.register_forward_pre_hook(lambda _, inputs: lengths.extend(inputs[0].norm(dim=1).tolist()))
-    drawn.between(2, 5, 7)
+    drawn.interpolation(2, 5, 7)
     assert lengths == sorted(lengths) or lengths == sorted(lengths, reverse=True)
 
 

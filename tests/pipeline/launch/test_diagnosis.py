@@ -37,7 +37,9 @@ def test_a_ranks_own_words_come_before_what_its_neighbours_noticed(run: Run) -> 
 
 def test_a_killed_worker_is_named_with_its_node_and_process(run: Run) -> None:
     told = cause(failed(_0=GLOO, _1=ActorDiedError()), run, WORKERS, [])
-    assert told.startswith("rank 1 on node 10.0.0.1 (process 101) died without a word: a signal such as SIGKILL")
+    assert told.startswith(
+        "rank 1 on node 10.0.0.1 (process 101) died without an error message: a signal such as SIGKILL"
+    )
 
 
 def test_a_shard_that_was_cut_short_is_what_kills_with_sigbus(run: Run) -> None:
@@ -55,5 +57,5 @@ def test_a_rank_that_hangs_is_named_not_those_that_waited_for_it(run: Run) -> No
 
 
 def test_the_controllers_death_is_not_taken_for_a_workers(run: Run) -> None:
-    assert cause(ActorDiedError(), run, WORKERS, []) == "Ray Train's controller died without a word"
+    assert cause(ActorDiedError(), run, WORKERS, []) == "Ray Train's controller died without an error message"
     assert cause(ControllerError(ValueError("x")), run, WORKERS, []) == "ValueError('x')"

@@ -85,7 +85,7 @@ def test_the_last_checkpoint_is_written_once_there_is_room(tmp_path: Path) -> No
     with pytest.raises(RunError):
         keeper.wait()
     threading.Timer(1, (tmp_path / "run").unlink).start()
-    keeper.insist()
+    keeper.retry()
     keeper.close()
     assert runs.position_of(runs.checkpoints(Folder(str(tmp_path / "run")))[0]) == 1
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raygan.pipeline.objectives.adversarial.balance import FORGETS_HALF_IN, AutoBalance, generator_updates_due
+from raygan.pipeline.objectives.adversarial.balance import HALF_LIFE, AutoBalance, generator_updates_due
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,10 @@ def test_the_rhythm_survives_a_batch_that_changes_on_the_way(batches: list[int],
 def test_equilibrium_begins_with_the_discriminator_and_turns_where_its_accuracy_passes_the_target() -> None:
     equilibrium = AutoBalance(target=0.8)
     assert not equilibrium.generator_is_due
-    equilibrium.observe(1.0, FORGETS_HALF_IN)
+    equilibrium.observe(1.0, HALF_LIFE)
     assert equilibrium.accuracy == pytest.approx(0.75)
     assert not equilibrium.generator_is_due
-    equilibrium.observe(1.0, FORGETS_HALF_IN)
+    equilibrium.observe(1.0, HALF_LIFE)
     assert equilibrium.accuracy == pytest.approx(0.875)
     assert equilibrium.generator_is_due
 

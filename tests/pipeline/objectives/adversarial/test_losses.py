@@ -84,14 +84,14 @@ def test_a_perfect_discriminator_is_always_right_and_a_wrong_one_never(name: str
     loss = chosen(Adversarial.model_validate({"loss": name, "discriminator": {"spectral_gain": 1}}))
     apart = torch.linspace(3, 5, 6)
     for sign in (1, -1):
-        real, fake = loss.verdict(sign * apart, -sign * apart)
+        real, fake = loss.decision(sign * apart, -sign * apart)
         assert ((sign * real > 0).all(), (sign * fake < 0).all()) == (True, True)
 
 
 def test_mmd_calls_images_real_that_lie_among_the_real_ones() -> None:
     loss = repulsive_mmd()
     near, far = torch.randn(6, 16) * 0.1, torch.randn(5, 16) * 0.1 + 3
-    real, fake = loss.verdict(near, far)
+    real, fake = loss.decision(near, far)
     assert (real > 0).all()
     assert (fake < 0).all()
 
