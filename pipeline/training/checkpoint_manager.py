@@ -42,10 +42,12 @@ class CheckpointManager:
     def save(self, taken: Snapshot) -> None:
         """Writes it in the background. Raises RunError if an earlier write failed; this one is written all the same."""
         with self._lock:
+            error, self._error = self._error, None  # taken here, so that it is never that of this write
             self._waiting = taken
             if self._writing is None:
                 self._writing = self._thread.submit(self._write_all)
-        self._raise()
+        if error is not None:
+            raise error
 
     def rescore(self, position: int, scores: dict[str, float], identity: dict[str, str]) -> None:
         """Notes in the checkpoint at that position, if there is one, what a later evaluation of it found."""
@@ -55,18 +57,15 @@ class CheckpointManager:
         """Until the newest is written. Raises RunError if it could not be."""
         if (writing := self._writing) is not None:
             writing.result()
-        self._raise()
+        with self._lock:
+            error, self._error = self._error, None
+        if error is not None:
+            raise error
 
     def retry(self) -> None:
         """Tries for AWAY_SECONDS to write the newest, if it could not be written before. Raises RunError."""
         if self._unwritten is not None:
             while_away(lambda error: isinstance(error, RunError))(self._write, self._unwritten)
-
-    def _raise(self) -> None:
-        with self._lock:
-            error, self._error = self._error, None
-        if error is not None:
-            raise error
 
     def _write_all(self) -> None:
         while True:
