@@ -1,7 +1,8 @@
 """Evaluations in the background: a Ray task scores the generator as it was, while training continues.
 
 Ray Train's own validation was tried and is not used: it takes a checkpoint without a score for the best, a validation
-process that dies ends the run, and its scores reach neither a search nor MLflow (docs/decisions/background-evaluation.md).
+process that dies ends the run, and its scores reach neither a search nor MLflow
+(docs/decisions/background-evaluation.md).
 """
 
 from typing import Any, NamedTuple
