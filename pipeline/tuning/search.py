@@ -42,7 +42,9 @@ class Options(Settings):
     steps: int = Field(3, ge=1, description="Values per range of a grid.")
     scheduler: Literal["asha", "none"] = Field("asha", description="asha stops trials that fall behind at a rung.")
     first_rung: int | None = Field(None, ge=1, description="Images until the first rung. [default: images / 9]")
-    reduction: int = Field(3, ge=2, description="One trial of so many goes on after a rung; the next is as much later.")
+    reduction: int = Field(
+        3, ge=2, description="One trial of so many continues after a rung; the next rung comes so many times later."
+    )
     rung_count: int = Field(1_000, ge=2, description="Generated images scored at a rung; the end has evaluation.count.")
     score: Score = Field("kid", description="What decides. KID has no bias from few images; FID has.")
     cost: bool = Field(False, description="Look for what is cheap, too: score and cost are minimised together.")
@@ -116,7 +118,7 @@ class Search(Settings):
 
     def how_to_resume(self) -> str:
         """The command that continues the search, in words."""
-        return f"go on with: raygan tune --resume {self.name} --runs {self.launch.runs}"
+        return f"continue it with: raygan tune `resume` {self.name} `runs` {self.launch.runs}"
 
 
 def plan(config: Config, launch: Launch, space: Space, options: Options, data: str) -> Search:

@@ -34,7 +34,7 @@ def planned(
     if searches.exists(launch.runs, launch.name) or runs.exists(launch.runs, launch.name):
         raise UserError(
             f"--name {launch.name}: there is one of that name in {launch.runs}; "
-            f"go on with --resume {launch.name} or choose another name"
+            f"continue it with --resume {launch.name} or choose another name"
         )
     return searches.plan(config, launch, asked or default(config), options, data.manifest.digest)
 
@@ -69,7 +69,7 @@ def describe(search: Search) -> str:
     stops = "every trial runs to its end"
     if rungs:
         at = [f"{rungs.first * rungs.reduction**k:,}" for k in range(rungs.passed(config.images - 1))]
-        stops = f"one in {rungs.reduction} goes on after each rung, at {', '.join(at)} images"
+        stops = f"one in {rungs.reduction} continues after each rung, at {', '.join(at)} images"
     finals = options.finalists * (options.seeds - 1)
     lines = [
         f"search {search.name} in {search.folder}, tracked in {search.launch.tracking}",

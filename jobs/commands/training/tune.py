@@ -28,7 +28,7 @@ def tune(
     *,
     resume: Annotated[
         str | None,
-        Parameter(help="Name of a search to go on with; auto: that of --name, if it was begun. No trial is repeated."),
+        Parameter(help="Name of a search to continue; auto: that of --name, if it exists. No trial is repeated."),
     ] = None,
     vary: Annotated[
         list[str] | None,
@@ -47,8 +47,8 @@ def tune(
 ) -> None:
     """Search learning rates, balance or any other setting of `raygan train`: many trials side by side on the cluster.
 
-    All trials share the knobs below, except for what varies. The best configuration is left as a file for
-    `raygan train --config`. A search that was stopped or killed goes on with --resume.
+    All trials share the settings below, except for what varies. The best configuration is left as a file for
+    `raygan train --config`. Continue a search that was stopped or killed with --resume.
     """
     from raygan.jobs.commands.training.search import describe, planned, report, tune_with_table
 

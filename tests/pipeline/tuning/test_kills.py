@@ -113,7 +113,7 @@ def test_a_search_that_is_killed_and_then_interrupted_loses_no_trial_and_repeats
     with pytest.raises(SystemExit) as end:
         main(["tune", "--resume", "killed", "--runs", str(folder)])
     assert end.value.code == 130
-    assert "go on with: raygan tune --resume killed" in capsys.readouterr().err
+    assert "continue it with: raygan tune --resume killed" in capsys.readouterr().err
     parent, trials = mlflow_runs(search)
     assert "RUNNING" not in {run.info.status for run in [parent, *trials]}
     assert parent.info.status == "KILLED"
