@@ -25,6 +25,14 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(linked), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_are_named_exist(page: Path) -> None:
+    if page.name in ("CHANGELOG.md", "extending.md"):  # which name files of version 0.1, and files that a reader writes
+        return
+    paths = re.findall(r"`((?:sharding|pipeline|jobs|tests|benchmarks|src|docs)/[\w./-]*)`", page.read_text())
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def test_the_index_lists_every_decision_once_by_its_title() -> None:
     listed = re.findall(
         r"^\| \[(.*)\]\((\S+\.md)\) \| \d{4}-\d\d-\d\d \| \S", (DECISIONS / "README.md").read_text(), re.M
