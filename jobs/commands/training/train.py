@@ -18,6 +18,8 @@ from raygan.pipeline.launch.plan import Plan, plan
 from raygan.pipeline.launch.trainer import train as run_training
 from raygan.pipeline.training.runs import Run
 
+LETTERS = {"loss/discriminator": "D", "loss/generator": "G"}  # short names of losses on the progress line
+
 
 @app.command
 def train(
@@ -86,10 +88,7 @@ def train_with_progress(planned: Plan) -> Run:
 
 
 def _words(values: dict[str, float]) -> str:
-    shown = {
-        "D": "loss/discriminator",
-        "G": "loss/generator",
-        "accuracy": "discriminator/accuracy",
-        "images/s": "speed/images_per_second",
-    }
-    return "  ".join(f"{word} {values[key]:.3g}" for word, key in shown.items() if key in values)
+    """Every loss, and what else is watched, in few characters."""
+    losses = {key: LETTERS.get(key, key.removeprefix("loss/")) for key in values if key.startswith("loss/")}
+    watched = {"discriminator/accuracy": "accuracy", "speed/images_per_second": "images/s"}
+    return "  ".join(f"{word} {values[key]:.3g}" for key, word in (losses | watched).items() if key in values)
