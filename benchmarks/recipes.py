@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quiet_session import QuietSession
+from benchmarks.training import QuietSession
 from raygan.pipeline.config import PRESETS, Config, Weights
 from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.distributed import DistributedContext

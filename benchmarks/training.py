@@ -16,22 +16,59 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
 
-from benchmarks.quiet_session import QuietSession
 from raygan.pipeline.config import Adversarial, Checkpoints, Config, Discriminator, Evaluation, Generator
 from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.distributed import DistributedContext
 from raygan.pipeline.models import dcgan
+from raygan.pipeline.objectives.base import Objective
 from raygan.pipeline.training import loop
+from raygan.pipeline.training.checkpoint import Snapshot
+from raygan.pipeline.training.session import Session
 from raygan.sharding.format.manifest import Manifest
+from raygan.sharding.storage.folder import Folder
 
 LATENT = 100
 WARM_UP = 640  # images
+
+
+class QuietSession(Session):
+    """A Session for loops that are timed: it keeps the throughput and the last checkpoint, and nothing else.
+
+    `throughputs`: images per second, one for each time that metrics were written.
+    """
+
+    stopping = preempted = False
+
+    def __init__(self) -> None:
+        self.throughputs: list[float] = []
+        self.last: Snapshot | None = None
+
+    def checkpoints(self) -> Sequence[Folder]:
+        return ()
+
+    def metrics(self, values: dict[str, float], position: int) -> None:
+        if "speed/images_per_second" in values:
+            self.throughputs.append(values["speed/images_per_second"])
+
+    def image(self, name: str, image: np.ndarray, position: int) -> None:
+        pass
+
+    def warn(self, message: str, position: int) -> None:
+        pass
+
+    def evaluate_in_background(self, objective: Objective, position: int) -> None:
+        pass
+
+    def save(self, snapshot: Snapshot) -> None:
+        self.last = snapshot
 
 
 def ours(shards: str, width: int, batch: int, images: int, context: DistributedContext) -> float:

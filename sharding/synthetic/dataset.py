@@ -9,8 +9,8 @@ from PIL import Image
 
 from raygan.sharding.errors import UserError
 from raygan.sharding.synthetic.attributes import ATTRIBUTES, attributes_of
-from raygan.sharding.synthetic.drawing import draw
 from raygan.sharding.synthetic.portrait import Portrait, portrait
+from raygan.sharding.synthetic.render import draw
 
 VERSION = 1  # of the pictures: to be raised when the same seed no longer draws the same faces
 LARGEST = 999_999  # six-digit names

@@ -20,8 +20,8 @@ from raygan.sharding.errors import UserError
 from raygan.sharding.synthetic import ATTRIBUTES, synthesize
 from raygan.sharding.synthetic.attributes import attributes_of
 from raygan.sharding.synthetic.dataset import annotations
-from raygan.sharding.synthetic.drawing import draw
 from raygan.sharding.synthetic.portrait import IDENTITIES, Portrait, portrait
+from raygan.sharding.synthetic.render import draw
 
 ANNOTATIONS = ("list_attr_celeba.txt", "list_eval_partition.txt", "identity_CelebA.txt")
 OFFICIAL = (
