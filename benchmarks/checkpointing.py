@@ -1,4 +1,4 @@
-"""How long a checkpoint holds training up, next to a step, and next to writing it before training goes on.
+"""How long a checkpoint holds training up, next to a step, and next to writing it before training continues.
 
 python -m benchmarks.checkpointing [--width 64] [--batch 128] [--rounds 5] [--device cpu] [--json]
 """
@@ -47,42 +47,42 @@ def main() -> None:
         objective=Adversarial(discriminator=Discriminator(width=arguments.width)),
     )
     device = torch.device(arguments.device)
-    adversaries = AdversarialObjective(config, 64, DistributedContext(device=device))
+    objective = AdversarialObjective(config, 64, DistributedContext(device=device))
     images = torch.randint(0, 256, (arguments.batch, 3, 64, 64), dtype=torch.uint8, device=device)
     positions = iter(range(0, 10**9, arguments.batch))
 
     def taken() -> checkpoint.Snapshot:
-        return checkpoint.snapshot(adversaries, next(positions), "", {}, {})
+        return checkpoint.snapshot(objective, next(positions), "", {}, {})
 
     def step() -> None:
-        adversaries.step(images, next(positions))
+        objective.step(images, next(positions))
 
     step()  # the optimizers have no state before
     with tempfile.TemporaryDirectory() as folder:
-        keeper = CheckpointManager(Folder(folder), keep=2)
+        manager = CheckpointManager(Folder(folder), keep=2)
 
         def beside() -> None:
-            keeper.save(taken())
+            manager.save(taken())
 
-        def before_going_on() -> None:
+        def before_continuing() -> None:
             checkpoint.write(Path(folder, "one"), taken())
 
         alone = seconds(step, arguments.rounds, device)
         stalls = []
         for _ in range(arguments.rounds):
             stalls.append(seconds(beside, 1, device))
-            keeper.wait()
-        keeper.save(taken())
+            manager.wait()
+        manager.save(taken())
         while_writing = seconds(step, 1, device)
-        keeper.wait()
-        keeper.close()
-        whole = seconds(before_going_on, arguments.rounds, device)
+        manager.wait()
+        manager.close()
+        whole = seconds(before_continuing, arguments.rounds, device)
     found = {
         "megabytes": len(taken().state) / 1e6,
         "step": alone,
         "step while one is written": while_writing,
         "held up, written beside training": statistics.median(stalls),
-        "held up, written before training goes on": whole,
+        "held up, written before training continues": whole,
     }
     print(f"{found['megabytes']:.0f} MB of state, width {arguments.width}, batch {arguments.batch}, {device.type}\n")
     print(f"{'':42}{'seconds':>9}{'steps':>8}")

@@ -9,7 +9,7 @@ then the seconds of the Fréchet distance itself, and the most memory the proces
 it is charged for writing them. The weights are random, since time does not depend on them.
 Second: the same on one and on two workers of one thread each, in images per second of wall time.
 Third: training beside an evaluation that runs on another core all the time, and with evaluations in place (1,000
-images through randconv after every 10,000 images, the demo's setting), as shares of the pace without.
+images through randconv after every 10,000 images, the demo's setting), as shares of the throughput without.
 """
 
 import argparse
@@ -142,7 +142,7 @@ def together(folder: Path, count: int, world_size: int, number: int) -> float:
 
 def prepare(folder: Path) -> None:
     """Random Inception weights and real images, as files that all contenders read."""
-    images = faces(1).draw(0, REALS)
+    images = sampler(1).draw(0, REALS)
     np.save(folder / "real.npy", images.permute(0, 2, 3, 1).numpy())
     (folder / "real").mkdir()
     save_png(images, folder / "real")
@@ -167,7 +167,7 @@ def generator(seed: int) -> Generator:
     return Generator(SIZE, LATENT, 64, "batch").eval()
 
 
-def faces(seed: int) -> Sampler:
+def sampler(seed: int) -> Sampler:
     return Sampler(generator(seed), LATENT, torch.device("cpu"), seed)
 
 
@@ -193,10 +193,10 @@ def measured(seconds: float, distance: float, count: int) -> dict[str, float]:
 
 
 def raygan(folder: Path, count: int) -> dict[str, float]:
-    judge, drawn = evaluator(folder, count), faces(0)
-    real = judge.real()
+    scorer, drawn = evaluator(folder, count), sampler(0)
+    real = scorer.real()
     started = time.process_time()
-    fake = judge.draw(drawn.draw)
+    fake = scorer.draw(drawn.draw)
     reduced = time.process_time()
     distances.frechet(real.statistics, fake.statistics)
     return measured(reduced - started, time.process_time() - reduced, count)
@@ -238,7 +238,7 @@ def pytorch_fid(folder: Path, count: int) -> dict[str, float]:
     from pytorch_fid.fid_score import calculate_activation_statistics, calculate_frechet_distance
     from pytorch_fid.inception import InceptionV3
 
-    network, drawn = InceptionV3([InceptionV3.BLOCK_INDEX_BY_DIM[2048]]).eval(), faces(0)
+    network, drawn = InceptionV3([InceptionV3.BLOCK_INDEX_BY_DIM[2048]]).eval(), sampler(0)
 
     def statistics(images: Path) -> tuple[np.ndarray, np.ndarray]:
         return calculate_activation_statistics(sorted(images.iterdir()), network, batch_size=BATCH, num_workers=0)
@@ -257,11 +257,11 @@ def pytorch_fid(folder: Path, count: int) -> dict[str, float]:
 def worker(folder: Path, count: int) -> dict[str, float]:
     rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     dist.init_process_group("gloo", init_method=os.environ["STORE"], rank=rank, world_size=world_size)
-    judge, drawn = evaluator(folder, count), faces(0)
-    judge.real()
+    scorer, drawn = evaluator(folder, count), sampler(0)
+    scorer.real()
     dist.barrier()
     started = time.perf_counter()
-    judge.draw(drawn.draw)
+    scorer.draw(drawn.draw)
     seconds = time.perf_counter() - started
     dist.destroy_process_group()
     return {"rate": count / seconds}
@@ -269,28 +269,28 @@ def worker(folder: Path, count: int) -> dict[str, float]:
 
 def endless(folder: Path, count: int) -> dict[str, float]:
     """Evaluates until it is killed."""
-    judge, drawn = evaluator(folder, count), faces(0)
+    scorer, drawn = evaluator(folder, count), sampler(0)
     print("begun", flush=True)
     while True:
-        judge.draw(drawn.draw)
+        scorer.draw(drawn.draw)
 
 
 def train(folder: Path, count: int) -> dict[str, float]:
     """The demo's updates on random images, and one of its evaluations."""
     config = demo()
-    adversaries = AdversarialObjective(config, SIZE, DistributedContext())
+    objective = AdversarialObjective(config, SIZE, DistributedContext())
     images = torch.randint(0, 256, (config.batch, 3, SIZE, SIZE), dtype=torch.uint8)
     for position in range(0, 10 * config.batch, config.batch):
-        adversaries.step(images, position)
+        objective.step(images, position)
     steps, started = 60, time.perf_counter()
     for step in range(steps):
-        adversaries.step(images, (10 + step) * config.batch)
+        objective.step(images, (10 + step) * config.batch)
     rate = steps * config.batch / (time.perf_counter() - started)
-    drawn = Sampler(adversaries.average, config.latent, torch.device("cpu"), config.seed)
-    judge = evaluator(folder, SCORED, "randconv")
-    judge.real()
+    drawn = Sampler(objective.average, config.latent, torch.device("cpu"), config.seed)
+    scorer = evaluator(folder, SCORED, "randconv")
+    scorer.real()
     started = time.perf_counter()
-    judge.score(lambda first, number: drawn.draw(first, number, Purpose.EVALUATION))
+    scorer.score(lambda first, number: drawn.draw(first, number, Purpose.EVALUATION))
     return {"rate": rate, "evaluation": time.perf_counter() - started}
 
 

@@ -48,16 +48,16 @@ def feed(options: argparse.Namespace, device: torch.device, cache: Literal["none
     adversarial = Adversarial(discriminator=discriminator)
     config = Config(batch=options.batch, generator=generator, objective=adversarial, flip=True)
     data = DataSet.open(options.shards)
-    adversaries = AdversarialObjective(config, data.manifest.size, DistributedContext(device=device))
+    objective = AdversarialObjective(config, data.manifest.size, DistributedContext(device=device))
     bf16 = torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
     with Reader(data, "train", options.batch, device=device, flip=True, cache=cache) as reader, bf16:
         position = 0
         for _ in range(5):  # warm up
-            adversaries.step(next(reader).images, position)
+            objective.step(next(reader).images, position)
             position += options.batch
         waited, warm, started = reader.waited, position, time.perf_counter()
         while time.perf_counter() - started < options.seconds:
-            adversaries.step(next(reader).images, position)
+            objective.step(next(reader).images, position)
             position += options.batch
         if device.type == "cuda":
             torch.cuda.synchronize()

@@ -98,7 +98,7 @@ def loads(order: Order, positions: Iterable[int], ranks: Iterable[int]) -> int:
 
 
 def quality(window: int) -> dict[str, object]:
-    """How far the images of CelebA's train split travel from their place in storage in one epoch."""
+    """How far the images of CelebA's train split move from their position in storage in one epoch."""
     shards = -(-CELEBA_TRAIN // CELEBA_PER_SHARD)
     starts = np.array([CELEBA_TRAIN * i // shards for i in range(shards + 1)])
     travelled, together, adjacent = [], [], []

@@ -1,4 +1,4 @@
-"""What each knob of a preset is worth: the preset, and the preset with one knob changed, trained alike and scored.
+"""What each setting of a preset is worth: the preset as it is, and with one setting changed, trained and scored alike.
 
     python -m benchmarks.recipes SHARDS OUT [--preset celeba64] [--width 32] [--images 192000] [--seeds 3]
         [--only NAME ...] [--extractor file:PATH] [--count 2000] [--processes 2] [--json]

@@ -23,17 +23,17 @@ SIZE = 64
 Change = Callable[[AdversarialObjective], None]
 
 
-def as_it_is(adversaries: AdversarialObjective) -> None:
+def as_it_is(objective: AdversarialObjective) -> None:
     """The preset's own choices."""
 
 
-def contiguous(adversaries: AdversarialObjective) -> None:
-    for network in (adversaries.generator, adversaries.discriminator):
+def contiguous(objective: AdversarialObjective) -> None:
+    for network in (objective.generator, objective.discriminator):
         network.to(memory_format=torch.contiguous_format)
 
 
-def unfused(adversaries: AdversarialObjective) -> None:
-    for optimizer in (adversaries.generator_optimizer, adversaries.discriminator_optimizer):
+def unfused(objective: AdversarialObjective) -> None:
+    for optimizer in (objective.generator_optimizer, objective.discriminator_optimizer):
         for group in optimizer.param_groups:
             group["fused"] = False
 
@@ -55,21 +55,21 @@ class Row:
 
     def __init__(self, config: Config, change: Change, real: Tensor) -> None:
         self.real, self.position = real, 0
-        self.adversaries = AdversarialObjective(config, SIZE, DistributedContext(device=real.device))
-        change(self.adversaries)
+        self.objective = AdversarialObjective(config, SIZE, DistributedContext(device=real.device))
+        change(self.objective)
         if change is contiguous:
             self.real = real.contiguous()
         started = time.perf_counter()
-        self.train(config.batch * self.adversaries.settings.penalty_every * 2)
+        self.train(config.batch * self.objective.settings.penalty_every * 2)
         self.warm_up = time.perf_counter() - started
 
     def train(self, images: int) -> float:
         """Images per second."""
-        started, batch = time.perf_counter(), self.adversaries.config.batch
+        started, batch = time.perf_counter(), self.objective.config.batch
         for _ in range(images // batch):
-            self.adversaries.step(self.real, self.position)
+            self.objective.step(self.real, self.position)
             self.position += batch
-        self.adversaries.metrics()  # waits for the device
+        self.objective.metrics()  # waits for the device
         return images / (time.perf_counter() - started)
 
 

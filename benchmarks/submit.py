@@ -73,22 +73,22 @@ class Stopwatch:
 
 def bare(watch: Stopwatch, folder: Path, number: int) -> float:
     command = [str(BIN / "ray"), "job", "submit", "--", "python", str(folder / "bare.py")]
-    return watch.seconds(command, lambda said: "\nready" in said)
+    return watch.seconds(command, lambda output: "\nready" in output)
 
 
 def ray_train(watch: Stopwatch, folder: Path, number: int) -> float:
     done = folder / f"done-{number}"
     command = [str(BIN / "ray"), "job", "submit", "--", "python", str(folder / "train.py"), str(done), str(folder)]
-    return watch.seconds(command, lambda said: done.exists())
+    return watch.seconds(command, lambda output: done.exists())
 
 
 def raygan(watch: Stopwatch, folder: Path, number: int) -> float:
     name = f"run-{number}"
-    knobs = ["--preset", "smoke", "--log-every", "16", "--images", "64", "--evaluation.every", "1000000"]
-    places = ["--shards", str(folder / "shards"), "--runs", str(folder / "runs")]
-    command = [str(BIN / "raygan"), "submit", "--name", name, "--", "train", *places, *knobs]
+    settings = ["--preset", "smoke", "--log-every", "16", "--images", "64", "--evaluation.every", "1000000"]
+    folders = ["--shards", str(folder / "shards"), "--runs", str(folder / "runs")]
+    command = [str(BIN / "raygan"), "submit", "--name", name, "--", "train", *folders, *settings]
 
-    def stepped(said: str) -> bool:
+    def stepped(output: str) -> bool:
         with suppress(FileNotFoundError):  # delivered meanwhile
             written = (folder / "runs" / name).glob("spool*/records.jsonl")
             return any("loss/" in record.read_text() for record in written)

@@ -117,14 +117,14 @@ def role(arguments: argparse.Namespace) -> None:
     if arguments.role == "bare":
         print(bare(arguments.width, arguments.batch, arguments.images))
         return
-    place = DistributedContext()
+    context = DistributedContext()
     if "RANK" in os.environ:
         dist.init_process_group("gloo")
-        place = DistributedContext(dist.get_rank(), dist.get_world_size())
-    print(ours(arguments.shards, arguments.width, arguments.batch * place.world_size, arguments.images, place))
+        context = DistributedContext(dist.get_rank(), dist.get_world_size())
+    print(ours(arguments.shards, arguments.width, arguments.batch * context.world_size, arguments.images, context))
 
 
-def pace(arguments: argparse.Namespace, what: str, processes: int, images: int) -> float:
+def throughput(arguments: argparse.Namespace, what: str, processes: int, images: int) -> float:
     """Images per second of `processes` processes together."""
     port = str(20_000 + os.getpid() % 20_000)
     started = []
@@ -185,7 +185,7 @@ def main() -> None:
             for processes in (1, 2):
                 for what in ("bare", "ours"):
                     images = arguments.images * (processes if what == "ours" else 1)
-                    figures.setdefault((what, processes), []).append(pace(arguments, what, processes, images))
+                    figures.setdefault((what, processes), []).append(throughput(arguments, what, processes, images))
     median = {case: statistics.median(values) for case, values in figures.items()}
     one, two = median["ours", 1] / median["bare", 1], median["ours", 2] / median["bare", 2]
     print(f"width {arguments.width}, batch {arguments.batch} per worker, median of {arguments.rounds} rounds\n")

@@ -159,11 +159,11 @@ def scaling(source: str, folder: Path) -> list[float]:
     best = [0.0, 0.0]
     for turn in range(ROUNDS):
         for workers in (1, 2):
-            best[workers - 1] = max(best[workers - 1], pace(source, folder / f"{turn}-{workers}", workers))
+            best[workers - 1] = max(best[workers - 1], throughput(source, folder / f"{turn}-{workers}", workers))
     return best
 
 
-def pace(source: str, folder: Path, workers: int) -> float:
+def throughput(source: str, folder: Path, workers: int) -> float:
     """Images per second of wall time, from the first shard to the last.
 
     Reading the annotations before is the same for any number of workers and not counted.
@@ -173,10 +173,10 @@ def pace(source: str, folder: Path, workers: int) -> float:
     ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     options = OPTIONS.model_copy(update={"samples_per_shard": 256})
     convert(source, str(folder / "warm"), options.model_copy(update={"limit": 1024}))
-    news: list[tuple[float, int]] = []
-    convert(source, str(folder / "whole"), options, lambda done, *_: news.append((time.perf_counter(), done)))
+    events: list[tuple[float, int]] = []
+    convert(source, str(folder / "whole"), options, lambda done, *_: events.append((time.perf_counter(), done)))
     ray.shutdown()
-    (first, before), (last, after) = news[0], news[-1]
+    (first, before), (last, after) = events[0], events[-1]
     return (after - before) / (last - first)
 
 

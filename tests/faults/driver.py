@@ -1,6 +1,6 @@
 """A driver of its own, to be killed: `python -m tests.faults.driver ADDRESS CONFIG LAUNCH [resume]`, as `raygan train`.
 
-CONFIG and LAUNCH are JSON. What the user would be told goes to stderr; the exit status is that of `raygan`.
+CONFIG and LAUNCH are JSON. Messages for the user go to stderr; the exit status is that of `raygan`.
 """
 
 import logging
@@ -42,4 +42,5 @@ def main(address: str, config: str, launch: str, resume: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:4], resume=sys.argv[4:] == ["resume"]))
+    _, address, config, launch, *rest = sys.argv
+    sys.exit(main(address, config, launch, rest == ["resume"]))

@@ -1,4 +1,4 @@
-"""Where faults are played, and what a run that went through them is judged by."""
+"""Runs that faults are injected into, and the checks of what comes out of them."""
 
 import io
 import json
@@ -40,25 +40,25 @@ TRAINING = smoke().model_copy(
 )
 
 
-class Act(NamedTuple):
-    """A fault, and when it came."""
+class Fault(NamedTuple):
+    """A fault, as the table names it, and when it came (seconds since 1970)."""
 
-    fault: str
+    name: str
     time: float
 
 
-class Stage:
+class Harness:
     """One run, and all that is done to it."""
 
     def __init__(self, shards: Path, folder: Path, config: Config = TRAINING, **launch: Any) -> None:
         self.config, self.folder = config, folder
         self.log = folder / "steps"
         self.log.mkdir(parents=True)
-        (folder / "said.txt").touch()
-        knobs = {"shards": str(shards), "runs": str(folder / "runs"), "name": "run", "workers": "2"}
-        self.launch = Launch(**knobs | launch)
+        (folder / "output.txt").touch()
+        settings = {"shards": str(shards), "runs": str(folder / "runs"), "name": "run", "workers": "2"}
+        self.launch = Launch(**settings | launch)
         self.store: dict[str, Any] | None = None  # settings of the object store that the runs are in
-        self.acts: list[Act] = []
+        self.faults: list[Fault] = []
 
     @property
     def run_folder(self) -> Folder:
@@ -66,54 +66,55 @@ class Stage:
         return Folder(self.launch.runs, store) / self.launch.name
 
     @property
-    def said(self) -> str:
-        """To the user."""
-        return (self.folder / "said.txt").read_text()
+    def output(self) -> str:
+        """What the driver printed, for its user."""
+        return (self.folder / "output.txt").read_text()
 
     def newest(self) -> Folder:
         return runs.checkpoints(self.run_folder)[0]
 
-    def struck(self, fault: str, at: float | None = None) -> None:
-        self.acts.append(Act(fault, at or time.time()))
+    def record(self, fault: str, at: float | None = None) -> None:
+        """Notes that the fault came, now or at that time."""
+        self.faults.append(Fault(fault, at or time.time()))
 
-    def lives(self) -> bool:
-        """Whether somebody works on the run."""
+    def running(self) -> bool:
+        """Whether the process that drives the run is alive."""
         raise NotImplementedError
 
-    def until(self, what: Callable[[], Any]) -> Any:
-        """Waits until it is so."""
+    def wait_until(self, what: Callable[[], Any]) -> Any:
+        """Waits until `what` returns something true, and returns it."""
         deadline = time.monotonic() + PATIENCE
         while not (answer := what()):
-            if time.monotonic() > deadline or not self.lives():
-                raise TimeoutError(f"it did not come to that after {self.acts}; the driver said:\n{self.said}")
+            if time.monotonic() > deadline or not self.running():
+                raise TimeoutError(f"it did not happen after {self.faults}; the driver's output:\n{self.output}")
             time.sleep(0.3)
         return answer
 
-    def goes_on(self, images: int = BETWEEN) -> None:
+    def continues(self, images: int = BETWEEN) -> None:
         """Waits until a process that was not there at the newest fault has shown so many images."""
-        at = self.acts[-1].time if self.acts else 0.0
+        at = self.faults[-1].time if self.faults else 0.0
         known = {step.process for step in steps.read(self.log) if step.time <= at}
 
         def shown() -> bool:
             fresh = [step.position for step in steps.read(self.log) if step.process not in known]
             return bool(fresh) and fresh[-1] - fresh[0] >= images
 
-        self.until(shown)
+        self.wait_until(shown)
 
-    def shows(self, images: int) -> None:
+    def advances(self, images: int) -> None:
         """Waits until the same process has shown so many more images."""
         read = steps.read(self.log)
         goal = (read[-1].position if read else 0) + images
-        self.until(lambda: (read := steps.read(self.log)) and read[-1].position >= goal)
+        self.wait_until(lambda: (read := steps.read(self.log)) and read[-1].position >= goal)
 
     def ends(self, status: int = 0) -> None:
-        assert self.wait() == status, self.said
+        assert self.wait() == status, self.output
 
     def wait(self) -> int:
         raise NotImplementedError
 
 
-class RayStage(Stage):
+class RayHarness(Harness):
     """A run with a driver of its own on the Ray cluster at `address`."""
 
     def __init__(self, address: str, shards: Path, folder: Path, **launch: Any) -> None:
@@ -124,20 +125,20 @@ class RayStage(Stage):
     def start(self, resume: bool = False) -> None:
         command = [sys.executable, "-m", "tests.faults.driver", self.address]
         command += [self.config.model_dump_json(), self.launch.model_dump_json(), *["resume"] * resume]
-        with (self.folder / "said.txt").open("ab") as said:
+        with (self.folder / "output.txt").open("ab") as output:
             environment = os.environ | {steps.LOG: str(self.log)}
             if self.store is not None:
                 environment |= {"FSSPEC_S3": json.dumps(self.store), "HOME": str(self.folder)}
-            self.driver = subprocess.Popen(command, stderr=said, stdout=said, env=environment)
+            self.driver = subprocess.Popen(command, stderr=output, stdout=output, env=environment)
 
-    def lives(self) -> bool:
+    def running(self) -> bool:
         return self.driver is not None and self.driver.poll() is None
 
     def wait(self) -> int:
         assert self.driver is not None
         return self.driver.wait(PATIENCE)
 
-    def tell(self, number: int) -> None:
+    def signal_driver(self, number: int) -> None:
         assert self.driver is not None
         self.driver.send_signal(number)
 
@@ -145,28 +146,28 @@ class RayStage(Stage):
         """The newest process of a rank."""
         return next(step.process for step in reversed(steps.read(self.log)) if step.rank == rank)
 
-    def strike(self, fault: str, number: int, *ranks: int) -> None:
+    def signal_workers(self, fault: str, number: int, *ranks: int) -> None:
         for process in [self.process(rank) for rank in ranks]:
             os.kill(process, number)
-        self.struck(fault)
+        self.record(fault)
 
-    def strike_inside(self, fault: str, mark: str) -> None:
-        """Arms a worker to kill itself at the next write or evaluation."""
+    def kill_inside(self, fault: str, mark: str) -> None:
+        """Has a worker kill itself at the next `write` or `evaluation`."""
         (self.log / mark).touch()
         died = self.log / f"{mark}.died"
-        self.until(lambda: died.exists() and died.read_text())
-        self.struck(fault, float(died.read_text()))
+        self.wait_until(lambda: died.exists() and died.read_text())
+        self.record(fault, float(died.read_text()))
 
-    def strike_controller(self, fault: str) -> None:
+    def kill_controller(self, fault: str) -> None:
         """That of the only run on our nodes."""
         ours = psutil.Process().children(recursive=True)
         (controller,) = [process for process in ours if "ray::TrainController" in " ".join(process.cmdline())]
         controller.kill()
-        self.struck(fault)
+        self.record(fault)
 
 
-class SoloStage(Stage):
-    """The loop and the keeper in a forked process, without Ray. It rests between its steps."""
+class SoloHarness(Harness):
+    """The loop and the checkpoint manager in a forked process, without Ray, with a pause after each step."""
 
     def __init__(self, shards: Path, folder: Path, pause: float = 0.0, **launch: Any) -> None:
         super().__init__(shards, folder, **launch)
@@ -180,7 +181,7 @@ class SoloStage(Stage):
         try:
             torch.set_num_threads(1)
             steps.instrument(self.log, self._pause)
-            session = KeptSession(self.run_folder, self.config, self.folder / "said.txt")
+            session = KeptSession(self.run_folder, self.config, self.folder / "output.txt")
             session.train(self.launch.shards)
             status = 0
         except BaseException:
@@ -188,7 +189,7 @@ class SoloStage(Stage):
         finally:
             os._exit(status)
 
-    def lives(self) -> bool:
+    def running(self) -> bool:
         return os.waitid(os.P_PID, self._child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
     def wait(self) -> int:
@@ -199,15 +200,15 @@ class SoloStage(Stage):
         self.wait()
 
 
-class Verdict:
-    """What the steps of one run, and its final state, say of the promises."""
+class Outcome:
+    """Which promises the steps of one run, and its final state, kept."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.steps = steps.read(stage.log)
+    def __init__(self, harness: Harness) -> None:
+        self.harness = harness
+        self.steps = steps.read(harness.log)
         self.batches = self._shown()
-        self._images = Manifest.load(stage.launch.shards).samples("train")
-        self.state = final_state(stage.newest())
+        self._images = Manifest.load(harness.launch.shards).samples("train")
+        self.state = final_state(harness.newest())
 
     def _shown(self) -> list[list[str]]:
         """The global batches that the final state was trained on: of each position, those shown last."""
@@ -221,32 +222,32 @@ class Verdict:
         assert [len(ranks) for ranks in whole] == [next(iter(ranks.values())).world_size for ranks in whole]
         return [[image for rank in sorted(ranks) for image in ranks[rank].images] for ranks in whole]
 
-    def steps_lost(self, act: Act) -> int:
+    def steps_lost(self, fault: Fault) -> int:
         """Discriminator updates made a second time between this fault and the next one.
 
-        The first time may have been after the fault: workers may outlive it for a while, and go on.
+        The first time may have been after the fault: workers may outlive it for a while, and continue.
         """
-        end = self._next(act)
+        end = self._next(fault)
         made, lost = set[int](), 0
         for step in (step for step in self.steps if step.rank == 0):
-            lost += step.position in made and act.time < step.time <= end
+            lost += step.position in made and fault.time < step.time <= end
             made.add(step.position)
         return lost
 
-    def _next(self, act: Act) -> float:
+    def _next(self, fault: Fault) -> float:
         """When the next fault came."""
-        return min((other.time for other in self.stage.acts if other.time > act.time), default=float("inf"))
+        return min((other.time for other in self.harness.faults if other.time > fault.time), default=float("inf"))
 
-    def seconds_away(self, act: Act) -> tuple[float, float]:
-        """From the fault to the first step of a process that had made none before it, and our own code's part of it.
+    def seconds_away(self, fault: Fault) -> tuple[float, float]:
+        """Seconds from the fault to the first step of a new process, and those of them since our worker was called.
 
         Both are 0 if there is no such process.
         """
-        known = {step.process for step in self.steps if step.time <= act.time}
+        known = {step.process for step in self.steps if step.time <= fault.time}
         first = next((step for step in self.steps if step.process not in known), None)
-        if first is None or first.time > self._next(act):
+        if first is None or first.time > self._next(fault):
             return 0.0, 0.0
-        return first.time - act.time, first.time - steps.called(self.stage.log, first.process)
+        return first.time - fault.time, first.time - steps.called(self.harness.log, first.process)
 
     def always_as_many(self) -> bool:
         """Whether the number of workers never changed."""
@@ -254,8 +255,8 @@ class Verdict:
 
     def batches_as_ordered(self) -> bool:
         """Promise 2: the global batches are those of one reader that nothing happens to."""
-        config = self.stage.config
-        data = DataSet.of(self.stage.launch)
+        config = self.harness.config
+        data = DataSet.of(self.harness.launch)
         with Reader(data, "train", config.batch, seed=config.seed, flip=config.flip, window=config.window) as reader:
             expected = [steps.digests(batch.images) for batch in islice(reader, len(self.batches))]
         return self.batches == expected

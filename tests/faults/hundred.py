@@ -1,7 +1,7 @@
 """A hundred SIGKILLs at random instants, without Ray: python -m tests.faults.hundred [--kills 100] [--seed 0]
 
 Every run (the smoke preset, 1,024 images) is killed up to ten times, each within 1.5 seconds of its process' start, and
-goes on in a new process; its end is compared, bit for bit, with that of a run that was left alone.
+continues in a new process; its end is compared, bit for bit, with that of a run that was not killed.
 """
 
 import argparse

@@ -21,11 +21,11 @@ from tests.pipeline.training.sessions import PlainSession
 
 
 class KeptSession(PlainSession):
-    """Checkpoints as on a cluster, in the background; warnings go to a file, and all else with the process."""
+    """Checkpoints as on a cluster, in the background; warnings go to a file, and all else is lost with the process."""
 
-    def __init__(self, run_folder: Folder, config: Config, said: Path | None = None) -> None:
+    def __init__(self, run_folder: Folder, config: Config, output: Path | None = None) -> None:
         super().__init__(Path())
-        self._run, self._config, self._said = run_folder, config, said
+        self._run, self._config, self._output = run_folder, config, output
         self._checkpoints = CheckpointManager(run_folder, config.checkpoints.keep)
 
     def checkpoints(self) -> Sequence[Folder]:
@@ -37,10 +37,10 @@ class KeptSession(PlainSession):
         except RunError as e:
             self.warn(str(e), taken.header.position)
 
-    def warn(self, words: str, position: int) -> None:
-        if self._said is not None:
-            with self._said.open("a") as said:
-                said.write(f"{words}\n")
+    def warn(self, message: str, position: int) -> None:
+        if self._output is not None:
+            with self._output.open("a") as output:
+                output.write(f"{message}\n")
 
     def train(self, shards: str) -> None:
         """To the end, with everything written."""

@@ -1,4 +1,4 @@
-"""An S3 server on loopback (moto) behind a proxy that can refuse, dawdle, and cut connections."""
+"""An S3 server on loopback (moto) behind a proxy that can refuse, slow down, and cut connections."""
 
 import asyncio
 import random
@@ -17,27 +17,28 @@ import s3fs
 
 from raygan.sharding.storage.folder import Folder
 
-Manners = Literal["well", "refuses", "slow", "cuts"]
+Behaviour = Literal["well", "refuses", "slow", "cuts"]
 SLOW = 20_000  # bytes per second, per connection
-PATIENCE = {"connect_timeout": 5, "retries": {"max_attempts": 1}}  # of one request; the keeper has more
+PATIENCE = {"connect_timeout": 5, "retries": {"max_attempts": 1}}  # the checkpoint manager tries longer
 
 
 class Proxy:
-    """Listens on `port` and passes on to `target`, with changing manners."""
+    """Listens on `port` and forwards to `target`; `behave` says how."""
 
     def __init__(self, target: int) -> None:
-        self.port, self._target, self._manners = free_port(), target, "well"
+        self.port, self._target = free_port(), target
+        self._behaviour: Behaviour = "well"
         threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True).start()
 
-    def behave(self, manners: str) -> None:
-        self._manners = manners
+    def behave(self, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
 
     async def _serve(self) -> None:
         async with await asyncio.start_server(self._accept, "127.0.0.1", self.port) as server:
             await server.serve_forever()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._manners == "refuses":
+        if self._behaviour == "refuses":
             writer.transport.abort()
             return
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
@@ -46,10 +47,10 @@ class Proxy:
     async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:
             while data := await source.read(16_384):
-                if self._manners == "refuses" or (self._manners == "cuts" and random.random() < 0.5):
+                if self._behaviour == "refuses" or (self._behaviour == "cuts" and random.random() < 0.5):
                     sink.transport.abort()
                     return
-                if self._manners == "slow":
+                if self._behaviour == "slow":
                     await asyncio.sleep(len(data) / SLOW)
                 sink.write(data)
                 await sink.drain()

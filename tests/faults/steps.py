@@ -35,7 +35,7 @@ def logged_worker(job: dict[str, Any]) -> int | str:
 
 
 def instrument(folder: Path, pause: float = 0.0) -> None:
-    """Has this process log its steps in `folder`, rest `pause` seconds after each, and die where it is armed to."""
+    """Has this process log its steps in `folder`, pause after each, and kill itself where a file asks for it."""
     from raygan.pipeline.evaluation.scores import Evaluator
     from raygan.pipeline.objectives.adversarial.objective import AdversarialObjective
     from raygan.pipeline.training import checkpoint
@@ -51,11 +51,11 @@ def instrument(folder: Path, pause: float = 0.0) -> None:
         time.sleep(pause)
 
     AdversarialObjective.step = logged  # type: ignore[assignment, method-assign]
-    _dies_if_armed(folder / "write", checkpoint, "_digest")  # the state is written by then, the header is not
-    _dies_if_armed(folder / "evaluation", Evaluator, "draw")
+    _kill_where_asked(folder / "write", checkpoint, "_digest")  # the state is written by then, the header is not
+    _kill_where_asked(folder / "evaluation", Evaluator, "draw")
 
 
-def _dies_if_armed(mark: Path, owner: Any, name: str) -> None:
+def _kill_where_asked(mark: Path, owner: Any, name: str) -> None:
     """The first process that calls `name` once there is a file `mark` kills itself there."""
     original: Callable[..., Any] = getattr(owner, name)
 

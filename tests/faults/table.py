@@ -1,9 +1,9 @@
 """Injects every fault of docs/recovery.md for real and writes the table there.
 
-    python -m tests.faults.table --folder FOLDER [--only PLAY ...] [--write docs/recovery.md]
+    python -m tests.faults.table --folder FOLDER [--only SCENARIO ...] [--write docs/recovery.md]
 
 FOLDER collects the rows over several calls. The end of each run is compared with that of one on as many workers that
-nothing happened to. Mounting a small disk needs root; the object store is moto behind a proxy that misbehaves.
+nothing happened to. Mounting a small disk needs root; the object store is moto behind a proxy that injects faults.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from typing import NamedTuple
 import psutil
 import torch
 
-from tests.faults import harness as stage
-from tests.faults.harness import COUNTS, Stage, Verdict
-from tests.faults.scenarios import ON_RAY, SOLO, Scene
+from tests.faults import harness
+from tests.faults.harness import COUNTS, Harness, Outcome
+from tests.faults.scenarios import ON_RAY, SOLO, Setup
 from tests.pipeline.small_datasets import write_dataset
 
 BEGIN, END = "<!-- the table begins -->", "<!-- the table ends -->"
@@ -41,32 +41,41 @@ class Row(NamedTuple):
     every_epoch_whole: bool  # promise 1
     same_batches: bool  # promise 2
     same_bits: bool | None  # promise 2; None where the number of workers changed
-    said: list[str]  # to the user, by the whole run
+    output: list[str]  # to the user, by the whole run
 
 
-def perform(name: str, folder: Path) -> list[Row]:
-    """Plays it in a process that has no threads yet if it forks: so one play per call of this program."""
+def run_scenario(name: str, folder: Path) -> list[Row]:
+    """Runs a scenario. If it forks, this process must have no threads yet: so one scenario per call of this program."""
     shards = write_dataset(folder / "shards", COUNTS, size=32)
     with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as scratch:
         copy = shutil.copytree(shards, Path(scratch) / "shards")
         if name in SOLO:
-            return judged(name, SOLO[name](Scene(None, copy, Path(scratch))), folder)
-        with stage.nodes(1, 1) as cluster:
-            return judged(name, ON_RAY[name](Scene(cluster, copy, Path(scratch))), folder)
+            return rows_of(name, SOLO[name](Setup(None, copy, Path(scratch))), folder)
+        with harness.nodes(1, 1) as cluster:
+            return rows_of(name, ON_RAY[name](Setup(cluster, copy, Path(scratch))), folder)
 
 
-def judged(name: str, play: Stage, folder: Path) -> list[Row]:
-    """A row for each fault. The ends of the quiet plays are left in `folder`, for the others to be compared with."""
-    verdict = Verdict(play)
+def rows_of(name: str, run: Harness, folder: Path) -> list[Row]:
+    """A row for each fault. The ends of the quiet scenarios are left in `folder`, to compare the others with."""
+    outcome = Outcome(run)
     end = folder / ("end.pt" if name in ON_RAY else "solo-end.pt")
     if name in ("quiet", "solo-quiet"):
-        torch.save(verdict.state, end)
-    bits = stage.equal(verdict.state, torch.load(end, weights_only=True)) if verdict.always_as_many() else None
-    held = verdict.every_epoch_whole(), verdict.batches_as_ordered(), bits
-    said = [line for line in play.said.splitlines() if line.strip() and not RAYS_OWN.search(line)]
+        torch.save(outcome.state, end)
+    bits = harness.equal(outcome.state, torch.load(end, weights_only=True)) if outcome.always_as_many() else None
+    whole, ordered = outcome.every_epoch_whole(), outcome.batches_as_ordered()
+    output = [line for line in run.output.splitlines() if line.strip() and not RAYS_OWN.search(line)]
     return [
-        Row(act.fault, name in ON_RAY, verdict.steps_lost(act), *verdict.seconds_away(act), *held, said)
-        for act in play.acts
+        Row(
+            fault.name,
+            name in ON_RAY,
+            outcome.steps_lost(fault),
+            *outcome.seconds_away(fault),
+            whole,
+            ordered,
+            bits,
+            output,
+        )
+        for fault in run.faults
     ]
 
 
@@ -100,7 +109,7 @@ def write_into(page: Path, rows: dict[str, Row]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="of the data set, the quiet ends and the rows")
-    parser.add_argument("--only", nargs="*", choices=[*ON_RAY, *SOLO], default=[*ON_RAY, *SOLO], help="plays")
+    parser.add_argument("--only", nargs="*", choices=[*ON_RAY, *SOLO], default=[*ON_RAY, *SOLO], help="scenarios")
     parser.add_argument("--write", type=Path, help="the page that gets the table")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -113,7 +122,7 @@ def main() -> None:
             )
             continue
         with (arguments.folder / "rows.jsonl").open("a") as rows:
-            rows.writelines(f"{json.dumps(row._asdict())}\n" for row in perform(name, arguments.folder))
+            rows.writelines(f"{json.dumps(row._asdict())}\n" for row in run_scenario(name, arguments.folder))
     found = read_rows(arguments.folder)
     print(table(found))
     if arguments.write:

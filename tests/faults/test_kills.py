@@ -7,6 +7,6 @@ import sys
 def test_ten_kills_at_random_instants_change_no_bit_of_the_end() -> None:
     # In a process of its own, which forks: this one may have threads.
     command = [sys.executable, "-m", "tests.faults.hundred", "--kills", "10"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert told.splitlines()[-1].startswith("10 kills in "), told
-    assert told.splitlines()[-1].endswith("; 0 runs ended otherwise"), told
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert output.splitlines()[-1].startswith("10 kills in "), output
+    assert output.splitlines()[-1].endswith("; 0 runs ended otherwise"), output

@@ -1,1 +1,1 @@
-"""What fixed seeds give, recorded, so that a change which is meant to change no result shows that it does not."""
+"""Recorded results of fixed seeds: a change that is meant to change no result shows that it does not."""

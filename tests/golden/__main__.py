@@ -1,10 +1,10 @@
-"""Computes the golden results and prints them as JSON, or, with --renew, records them as what is right from now on.
+"""Computes the golden results and prints them as JSON, or, with --renew, records them as the right ones from now on.
 
     python -m tests.golden --renew
 
-Its arithmetic is held to what processors have in common: no oneDNN, which chooses kernels by the processor's caches,
-and one branch of MKL's and NumPy's code. Where a processor still rounds differently, the probe shows it, and
-its results are recorded apart.
+It uses only arithmetic that processors have in common: no oneDNN, which chooses kernels by the processor's caches, and
+one branch of MKL's and NumPy's code. Where a processor still rounds differently, the probe differs, and its results are
+recorded apart.
 """
 
 import hashlib
@@ -59,8 +59,8 @@ def probe() -> str:
     angles = np.linspace(0, 6, 1000)
     found = [x.grad, w.grad, torch.linalg.eigvalsh(square @ square.T), np.log(angles + 1), np.cos(angles)]
     digest = hashlib.sha256()
-    for part in found:
-        digest.update(np.ascontiguousarray(part).tobytes())
+    for array in found:
+        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:12]
 
 

@@ -57,7 +57,7 @@ def _source(folder: Path) -> Path:
 
 
 def order() -> dict[str, str]:
-    """Digests of what is shown, and which of it is mirrored, over three epochs."""
+    """Digests of what is shown, and which images are flipped, over three epochs."""
     found = {}
     counts = [30, 31, 30, 29, 7]
     for seed, window, lanes in ((0, 32, 1), (7, 2, 1), (7, 2, 3)):

@@ -18,15 +18,14 @@ from raygan.pipeline.training import checkpoint, loop
 from tests.pipeline.small_datasets import write_dataset
 from tests.pipeline.training.sessions import PlainSession
 
-PARTS = {
-    "generator": "generator",
-    "discriminator": "discriminator",
-    "average": "average",
-    "generator_optimizer": "generator_optimizer",
-    "discriminator_optimizer": "discriminator_optimizer",
-    "equilibrium": "equilibrium",
-}
-
+PARTS = (
+    "generator",
+    "discriminator",
+    "average",
+    "generator_optimizer",
+    "discriminator_optimizer",
+    "equilibrium",
+)
 
 NARROW = {"width": 4, "learning_rate": 1e-3}
 SHORT = {"batch": 16, "log_every": 64} | {
@@ -46,7 +45,7 @@ def celeba64_run() -> Config:
 
 
 def article_run() -> Config:
-    """With --balance auto, which follows the discriminator's accuracy."""
+    """With `balance` auto, which follows the discriminator's accuracy."""
     networks = {f"{name}.{field}": value for name in ("generator", "discriminator") for field, value in NARROW.items()}
     return article().with_settings(SHORT | networks | {"balance": "auto", "images": 320})
 
@@ -59,7 +58,7 @@ RUNS = {"smoke": smoke_run, "celeba64": celeba64_run, "article": article_run, "c
 
 
 def trained(config: Config, folder: Path, context: DistributedContext) -> dict[str, Any]:
-    """What is left of a run: digests of its parts, its last curves and its scores. Only rank 0 knows."""
+    """Digests of the parts of a run's final state and of its last images, and its curves; on rank 0 only."""
     size = 64 if config.preset == "celeba64" else 32
     shards = folder / f"shards-{size}-{context.rank}"
     if not shards.exists():
@@ -73,7 +72,7 @@ def trained(config: Config, folder: Path, context: DistributedContext) -> dict[s
         (position, {k: v for k, v in sorted(p.items()) if not k.startswith("speed/")}) for position, p in session.points
     ]
     faces = hashlib.sha256(session.images[-1][1].tobytes()).hexdigest()
-    return {name: digest(state[part]) for name, part in PARTS.items()} | {"curves": curves, "faces": faces}
+    return {name: digest(state[name]) for name in PARTS} | {"curves": curves, "faces": faces}
 
 
 def digest(state: Any) -> str:
@@ -98,13 +97,13 @@ def all_runs() -> dict[str, Any]:
         return {name: trained(run(), Path(folder) / name, DistributedContext()) for name, run in RUNS.items()}
 
 
-if __name__ == "__main__":  # under torchrun: one run on all ranks; rank 0 leaves what is left of it in a file
+if __name__ == "__main__":  # under torchrun: one run on all ranks; rank 0 writes its results to a file
     torch.set_num_threads(1)
     torch.backends.mkldnn.set_flags(False)
     dist.init_process_group("gloo")
     ranks = DistributedContext(dist.get_rank(), dist.get_world_size())
     with tempfile.TemporaryDirectory() as scratch:
-        left = trained(smoke(), Path(scratch), ranks)
+        results = trained(smoke(), Path(scratch), ranks)
     if ranks.is_main:
-        Path(sys.argv[1]).write_text(json.dumps(left))
+        Path(sys.argv[1]).write_text(json.dumps(results))
     dist.destroy_process_group()

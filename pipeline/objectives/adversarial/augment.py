@@ -1,8 +1,8 @@
-"""DiffAugment: Zhao et al., arXiv 2006.10738.
+"""DiffAugment: changes real images and fakes before the discriminator sees them (Zhao et al., arXiv 2006.10738).
 
-Both real images and fakes are changed before the discriminator sees them, so that it cannot memorise a small data set,
-and the generator does not learn to draw the changes. Every change can be differentiated. The random numbers, in [0, 1],
-are a function of the position, so a resumed run makes the same changes.
+So the discriminator cannot memorise a small data set, and the generator does not learn to draw the changes. Every
+change can be differentiated. The random numbers, in [0, 1], are a function of the position, so a resumed run makes the
+same changes.
 """
 
 import torch

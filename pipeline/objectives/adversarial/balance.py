@@ -1,4 +1,4 @@
-"""The balance: discriminator updates per generator update."""
+"""When each network is updated: discriminator updates per generator update."""
 
 from fractions import Fraction
 

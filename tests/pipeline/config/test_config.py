@@ -14,7 +14,7 @@ def test_a_preset_is_whole_names_itself_and_survives_json(name: str) -> None:
     assert Config.model_validate_json(config.model_dump_json()) == config
 
 
-def test_every_knob_is_documented_and_an_unknown_one_is_refused() -> None:
+def test_every_setting_is_documented_and_an_unknown_one_is_refused() -> None:
     for group in (
         Config,
         *(f.annotation for f in Config.model_fields.values() if hasattr(f.annotation, "model_fields")),

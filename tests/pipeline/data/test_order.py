@@ -139,7 +139,7 @@ def test_shuffled_like_a_full_permutation_when_the_window_covers_the_split() -> 
     count = 20_000
     shard, row = Order([500] * 40, seed=7, window=40).batch(0, count)
     travelled = np.abs(shard * 500 + row - np.arange(count)).mean() / count
-    # |i - j| of two uniform places is 1/3 on average, with deviation 0.236.
+    # |i - j| of two uniform numbers is 1/3 on average, with deviation 0.236.
     assert abs(travelled - 1 / 3) < 5 * 0.236 / count**0.5
 
 

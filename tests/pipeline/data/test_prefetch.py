@@ -41,7 +41,7 @@ def test_waiting_is_counted() -> None:
     prefetch.close()
 
 
-def test_a_failure_is_raised_before_what_is_ready_and_again_afterwards() -> None:
+def test_a_failure_is_raised_before_what_is_ready_and_again_later() -> None:
     failed = threading.Event()
     items = iter(range(3))
 

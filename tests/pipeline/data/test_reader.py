@@ -281,9 +281,9 @@ def test_two_workers_on_a_node_share_the_page_cache(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path, [200] * 4, size=64)
     program = [sys.executable, "-m", "tests.pipeline.data.page_cache", str(folder)]
     data = 800 * 64 * 64 * 3
-    for resident, proportional in json.loads(subprocess.run(program, check=True, capture_output=True).stdout):
-        assert resident > data
-        assert proportional < 0.55 * resident
+    for rss, pss in json.loads(subprocess.run(program, check=True, capture_output=True).stdout):
+        assert rss > data
+        assert pss < 0.55 * rss
 
 
 def test_close_stops_the_thread_and_keeps_what_was_taken(dataset: Path) -> None:

@@ -1,4 +1,4 @@
-"""The node's copies of remote shards: one download each, whole or not at all, bounded, and patient with the store."""
+"""The node's copies of remote shards: downloaded once and whole, bounded in size, tried again when the store fails."""
 
 import multiprocessing
 import os
@@ -59,7 +59,7 @@ def test_a_worker_killed_while_it_downloads_leaves_nothing_in_the_way(remote: Pa
     assert held(remote) == {entry.name: entry.bytes for entry in Manifest.load(remote).shards}
 
 
-def test_a_store_that_hangs_up_is_asked_again(remote: Path) -> None:
+def test_a_download_that_breaks_off_is_tried_again(remote: Path) -> None:
     (remote / "failures").write_text(str(retries.TRANSFER_ATTEMPTS - 1))
     bring(remote)
     assert len(reads(remote)) == len(COUNTS) + retries.TRANSFER_ATTEMPTS - 1
@@ -92,7 +92,7 @@ def test_other_bytes_than_the_manifest_names_are_never_used(remote: Path) -> Non
     assert held(remote) == {}
 
 
-def test_a_copy_that_lost_its_end_is_brought_again(remote: Path) -> None:
+def test_a_truncated_copy_is_downloaded_again(remote: Path) -> None:
     bring(remote)
     copy = next((remote.parent / "copies").glob("*/train-000003.tar"))
     os.truncate(copy, 100)
@@ -100,7 +100,7 @@ def test_a_copy_that_lost_its_end_is_brought_again(remote: Path) -> None:
     assert reads(remote).count("train-000003.tar") == 2
 
 
-def test_the_least_recently_used_copies_make_room(remote: Path) -> None:
+def test_the_least_recently_used_copies_are_deleted_first(remote: Path) -> None:
     size = Manifest.load(remote).shards[0].bytes
     shards, manifest = opened(remote, limit=3 * size + 100)
     for number in (0, 1, 2, 0, 3):
@@ -109,7 +109,7 @@ def test_the_least_recently_used_copies_make_room(remote: Path) -> None:
     assert sorted(held(remote)) == ["train-000000.tar", "train-000002.tar", "train-000003.tar"]
 
 
-def test_a_copy_that_made_room_stays_readable_for_who_has_it_mapped(remote: Path) -> None:
+def test_a_deleted_copy_stays_readable_for_who_has_it_mapped(remote: Path) -> None:
     shards, manifest = opened(remote, limit=manifest_bytes(remote))
     mapped = shards.use(manifest.shards[0], lambda path: np.memmap(path, np.uint8, "r"))
     shards.use(manifest.shards[1], Path.read_bytes)
@@ -141,7 +141,7 @@ def expect_nothing_more(shards: ShardCache) -> None:
         shards.expect(())
 
 
-def test_a_download_that_ends_while_another_makes_room_is_no_failure(
+def test_a_download_that_ends_while_another_frees_space_is_no_failure(
     remote: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other download's part gets its last name between the listing of the folder and the look at its files."""

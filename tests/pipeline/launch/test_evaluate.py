@@ -5,7 +5,7 @@ from raygan.pipeline.launch.evaluate import cause
 from raygan.sharding.errors import UserError
 
 
-def test_what_went_wrong_on_one_worker_is_told_and_not_that_the_others_could_not_go_on() -> None:
+def test_the_error_of_one_worker_is_reported_and_not_that_the_others_could_not_continue() -> None:
     class FailedError(Exception):
         worker_failures: ClassVar = {0: OthersFailedError("1 of 2"), 1: UserError("b.png: not a readable image")}
 

@@ -21,38 +21,36 @@ def monitor(now: list[float]) -> Monitor:
     return monitor
 
 
-def words(monitor: Monitor) -> list[str]:
+def messages(monitor: Monitor) -> list[str]:
     return [event.message for event in monitor.collect() if event.message]
 
 
-def test_a_worker_that_falls_silent_is_told_once_with_its_rank_node_and_process(
-    monitor: Monitor, now: list[float]
-) -> None:
+def test_a_silent_worker_is_reported_once_with_its_rank_node_and_process(monitor: Monitor, now: list[float]) -> None:
     now[0] = 19
     monitor.heartbeat(FIRST)
-    assert words(monitor) == []
+    assert messages(monitor) == []
     now[0] = 21
-    assert words(monitor) == ["rank 1 on node 10.0.0.1 (process 101) has sent no heartbeat for 20 seconds"]
-    assert words(monitor) == []
+    assert messages(monitor) == ["rank 1 on node 10.0.0.1 (process 101) has sent no heartbeat for 20 seconds"]
+    assert messages(monitor) == []
     assert monitor.silent() == [SECOND]
 
 
-def test_once_a_worker_left_the_others_are_being_ended_and_their_silence_says_nothing(
+def test_once_a_worker_left_the_others_are_being_ended_and_their_silence_is_not_reported(
     monitor: Monitor, now: list[float]
 ) -> None:
     monitor.left(FIRST)
     now[0] = 100
-    assert words(monitor) == []
+    assert messages(monitor) == []
     assert (monitor.present(), monitor.silent()) == ([SECOND], [SECOND])
 
 
 def test_a_group_that_is_silent_as_a_whole_is_being_replaced(monitor: Monitor, now: list[float]) -> None:
     now[0] = 100
-    assert words(monitor) == []
+    assert messages(monitor) == []
     assert monitor.silent() == [FIRST, SECOND]
 
 
-def test_a_new_group_is_told_with_its_size_and_the_old_one_forgotten(monitor: Monitor, now: list[float]) -> None:
+def test_a_new_group_is_reported_with_its_size_and_the_old_one_forgotten(monitor: Monitor, now: list[float]) -> None:
     monitor.post(Event(640, {}))
     now[0] = 100
     monitor.group_started(FIRST._replace(world_size=1, process=200))
@@ -60,7 +58,7 @@ def test_a_new_group_is_told_with_its_size_and_the_old_one_forgotten(monitor: Mo
     assert monitor.silent() == []
 
 
-def test_the_wish_to_stop_reaches_who_posts(monitor: Monitor) -> None:
+def test_the_request_to_stop_reaches_whoever_posts_an_event(monitor: Monitor) -> None:
     assert not monitor.post(Event(1, {}))
     monitor.stop()
     assert monitor.post(Event(2, {}))

@@ -1,4 +1,4 @@
-"""What a worker on a cluster keeps and says, without the cluster; MLflow is away."""
+"""What a worker's session keeps and reports, without a cluster and while MLflow is away."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def begun(runs: str) -> Run:
     return Run(config=smoke(), launch=launch, data="d", tracking="http://127.0.0.1:9", run_id="0123")
 
 
-def test_each_checkpoint_takes_along_what_the_server_has_not_taken(
+def test_each_checkpoint_carries_a_copy_of_what_the_server_has_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))  # where the node's spools are
@@ -33,9 +33,16 @@ def test_each_checkpoint_takes_along_what_the_server_has_not_taken(
     session.close(0)
 
 
-def test_writes_that_not_even_the_disk_took_are_told_at_the_end(tmp_path: Path) -> None:
-    said: list[Event] = []
-    session = ClusterSession(begun(str(tmp_path)), is_main=True, post=lambda event: bool(said.append(event)))
-    session.metrics({"/loss/": 1.0}, 64)  # no key that MLflow takes, so it is lost like one that finds no room
+def test_writes_that_not_even_the_disk_took_are_reported_at_the_end(tmp_path: Path) -> None:
+    events: list[Event] = []
+
+    def post(event: Event) -> bool:
+        events.append(event)
+        return False
+
+    session = ClusterSession(begun(str(tmp_path)), is_main=True, post=post)
+    session.metrics(
+        {"/loss/": 1.0}, 64
+    )  # no key that MLflow takes, so it is lost like one for which a disk has no space
     session.close(0)
-    assert "1 write(s) to MLflow are lost" in said[-1].message
+    assert "1 write(s) to MLflow are lost" in events[-1].message

@@ -1,4 +1,4 @@
-"""The whole of Ray Train: two real workers, a real tracking store, real kills. Few runs, each looked at closely."""
+"""The whole of Ray Train: two real workers, a real tracking store, real kills. Few runs, with many checks of each."""
 
 import os
 import signal
@@ -24,45 +24,45 @@ from raygan.sharding.storage.folder import Folder
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
 
 
 def config(images: int) -> Config:
-    knobs = {"images": images, "evaluation": Evaluation(every=1024, count=16), "checkpoints": Checkpoints(every=512)}
-    return smoke().model_copy(update=knobs)
+    settings = {"images": images, "evaluation": Evaluation(every=1024, count=16), "checkpoints": Checkpoints(every=512)}
+    return smoke().model_copy(update=settings)
 
 
-def launch(shards: Path, place: Path, name: str, workers: int = 2) -> Launch:
-    return Launch(shards=str(shards), runs=place, name=name, workers=workers)
+def launch(shards: Path, runs_folder: Path, name: str, workers: int = 2) -> Launch:
+    return Launch(shards=str(shards), runs=runs_folder, name=name, workers=workers)
 
 
 def weights(folder: Folder) -> dict[str, torch.Tensor]:
     return torch.load(f"{folder}/{checkpoint.STATE}", weights_only=True)
 
 
-def once_it_has_a_checkpoint(place: Path, name: str, act: Callable[[], None]) -> None:
+def once_it_has_a_checkpoint(runs_folder: Path, name: str, action: Callable[[], None]) -> None:
     def watch() -> None:
-        while not list((place / name).glob(f"checkpoint_*/{HEADER}")):
+        while not list((runs_folder / name).glob(f"checkpoint_*/{HEADER}")):
             time.sleep(0.02)
-        act()
+        action()
 
     threading.Thread(target=watch, daemon=True).start()
 
 
 @pytest.fixture(scope="module")
-def stopped(shards: Path, place: Path) -> runs.Run:
+def stopped(shards: Path, runs_folder: Path) -> runs.Run:
     """A run that Ctrl-C stopped on its way, and that a later command resumed to its end."""
     seen: list[int] = []
-    once_it_has_a_checkpoint(place, "stopped", lambda: os.kill(os.getpid(), signal.SIGINT))
+    once_it_has_a_checkpoint(runs_folder, "stopped", lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt, match=r"was stopped at .* images; .* raygan train `resume` stopped"):
-        train(plan(config(2048), launch(shards, place, "stopped")), lambda event: seen.append(event.position))
+        train(plan(config(2048), launch(shards, runs_folder, "stopped")), lambda event: seen.append(event.position))
     assert seen == sorted(seen)
     assert 512 <= seen[-1] < 2048
-    assert read_header(runs.find_checkpoint(place, "stopped")).position == seen[-1]
-    info = tracking.list_runs(tracking.local_uri(place))[0]
+    assert read_header(runs.find_checkpoint(runs_folder, "stopped")).position == seen[-1]
+    info = tracking.list_runs(tracking.local_uri(runs_folder))[0]
     assert (info.name, info.status) == ("stopped", "KILLED")
-    return train(plan(config(2048), launch(shards, place, "stopped"), resume=True))
+    return train(plan(config(2048), launch(shards, runs_folder, "stopped"), resume=True))
 
 
 def kill_a_worker() -> int:
@@ -73,29 +73,29 @@ def kill_a_worker() -> int:
 
 
 def test_a_run_whose_worker_was_killed_ends_bit_identical_to_one_that_was_stopped_and_resumed(
-    shards: Path, place: Path, stopped: runs.Run
+    shards: Path, runs_folder: Path, stopped: runs.Run
 ) -> None:
-    """Promise 2 for both ways of going on: Ray's restart within the run, and a resume by a later command.
+    """Promise 2 for both ways to continue: Ray's restart within the run, and a resume by a later command.
 
     The run that is killed was begun by a driver that died before anything started: to resume it is to start it.
     """
-    begun = _begin(plan(config(2048), launch(shards, place, "killed")), command="")
+    begun = _begin(plan(config(2048), launch(shards, runs_folder, "killed")), command="")
     assert not runs.checkpoints(begun.folder)
     killed: list[int] = []
-    once_it_has_a_checkpoint(place, "killed", lambda: killed.append(kill_a_worker()))
-    train(plan(config(2048), launch(shards, place, "killed"), resume=True))
+    once_it_has_a_checkpoint(runs_folder, "killed", lambda: killed.append(kill_a_worker()))
+    train(plan(config(2048), launch(shards, runs_folder, "killed"), resume=True))
     assert killed, "the worker was never killed"
-    folders = [runs.find_checkpoint(place, name) for name in ("killed", "stopped")]
+    folders = [runs.find_checkpoint(runs_folder, name) for name in ("killed", "stopped")]
     assert [read_header(folder).position for folder in folders] == [2048, 2048]
     torch.testing.assert_close(*map(weights, folders), rtol=0, atol=0)
 
 
-def test_an_evaluation_aside_finds_what_the_workers_find_and_notes_it_in_its_checkpoint(
-    shards: Path, place: Path, stopped: runs.Run
+def test_a_background_evaluation_finds_what_the_workers_find_and_adds_it_to_its_checkpoint(
+    shards: Path, runs_folder: Path, stopped: runs.Run
 ) -> None:
     background = config(2048).evaluation.model_copy(update={"background": True})
     settings = config(2048).model_copy(update={"evaluation": background, "checkpoints": Checkpoints(every=512, keep=4)})
-    run = train(plan(settings, launch(shards, place, "background")))
+    run = train(plan(settings, launch(shards, runs_folder, "background")))
     client = MlflowClient(run.tracking)
     for name in ("kid_randconv", "fd_randconv"):
         ours, theirs = (
@@ -109,7 +109,7 @@ def test_an_evaluation_aside_finds_what_the_workers_find_and_notes_it_in_its_che
         assert header.identity == read_header(run.folder / runs.checkpoint_name(2048)).identity
 
 
-def test_the_run_is_in_mlflow_whole_and_finished(place: Path, stopped: runs.Run) -> None:
+def test_the_run_is_in_mlflow_whole_and_finished(runs_folder: Path, stopped: runs.Run) -> None:
     info = tracking.find_run(stopped.tracking, stopped.run_id)
     assert (info.name, info.status) == ("stopped", "FINISHED")
     assert info.parameters["generator.width"] == "4"
@@ -125,7 +125,7 @@ def test_the_run_is_in_mlflow_whole_and_finished(place: Path, stopped: runs.Run)
     } <= info.metrics.keys()
 
 
-def test_faces_checkpoint_data_and_the_registered_champion_are_found_from_the_run(stopped: runs.Run) -> None:
+def test_images_checkpoint_data_and_the_registered_champion_are_found_from_the_run(stopped: runs.Run) -> None:
     client = MlflowClient(stopped.tracking)
     held = {artifact.path for artifact in client.list_artifacts(stopped.run_id)}
     assert {"faces.png", "checkpoints", "config.yaml", "manifest.json", "environment.json", "images"} <= held
@@ -139,21 +139,21 @@ def test_faces_checkpoint_data_and_the_registered_champion_are_found_from_the_ru
     assert client.get_model_version_by_alias("raygan-faces", "champion").run_id == stopped.run_id
 
 
-def test_only_the_newest_checkpoints_and_the_best_are_kept(place: Path, stopped: runs.Run) -> None:
-    kept = [runs.position_of(folder) for folder in runs.checkpoints(Folder(str(place)) / "killed")]
-    best = runs.position_of(runs.find_checkpoint(place, "killed", "best"))
+def test_only_the_newest_checkpoints_and_the_best_are_kept(runs_folder: Path, stopped: runs.Run) -> None:
+    kept = [runs.position_of(folder) for folder in runs.checkpoints(Folder(str(runs_folder)) / "killed")]
+    best = runs.position_of(runs.find_checkpoint(runs_folder, "killed", "best"))
     assert kept[0] == 2048
     assert len({*kept} - {best}) <= 2
 
 
-def test_a_run_that_is_finished_is_left_as_it_is(shards: Path, place: Path, stopped: runs.Run) -> None:
+def test_a_run_that_is_finished_is_left_as_it_is(shards: Path, runs_folder: Path, stopped: runs.Run) -> None:
     versions = MlflowClient(stopped.tracking).search_model_versions("name = 'raygan-faces'")
-    said: list[str] = []
-    resumed = plan(config(2048), launch(shards, place, "stopped"), resume=True)
-    again = train(resumed, lambda event: said.append(event.message))
+    messages: list[str] = []
+    resumed = plan(config(2048), launch(shards, runs_folder, "stopped"), resume=True)
+    again = train(resumed, lambda event: messages.append(event.message))
     assert again == stopped
-    assert said == ["run stopped has shown its 2,048 images; give more `images`"]
-    recording.finish(stopped, command="")  # as after a crash, just before the end was written down
+    assert messages == ["run stopped has shown its 2,048 images; give more `images`"]
+    recording.finish(stopped, command="")  # as after a crash, just before the end was recorded
     assert len(MlflowClient(stopped.tracking).search_model_versions("name = 'raygan-faces'")) == len(versions)
 
 
@@ -172,8 +172,8 @@ def test_what_cannot_run_is_refused_before_anything_starts(shards: Path, tmp_pat
         train(plan(config(64), launch(shards, tmp_path / "file" / "runs", "x")))
 
 
-def test_a_name_that_is_taken_is_refused_with_both_remedies(shards: Path, place: Path, stopped: runs.Run) -> None:
+def test_a_name_that_is_taken_is_refused_with_both_remedies(shards: Path, runs_folder: Path, stopped: runs.Run) -> None:
     with pytest.raises(
         UserError, match=r"`name` stopped: that run exists in .*`resume` stopped or choose another name"
     ):
-        train(plan(config(64), launch(shards, place, "stopped")))
+        train(plan(config(64), launch(shards, runs_folder, "stopped")))

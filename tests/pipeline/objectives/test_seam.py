@@ -100,13 +100,13 @@ def test_its_flags_are_on_the_command_line_and_those_of_another_objective_are_re
     shards: Path, tmp_path: Path
 ) -> None:
     asked = ("train", "--shards", str(shards), "--runs", str(tmp_path), "--dry-run", "--preset", "smoke")
-    status, said = command(*asked, "--objective", KIND, "--codebook.vectors", "7")
+    status, output = command(*asked, "--objective", KIND, "--codebook.vectors", "7")
     assert status == 0
-    assert '"vectors": 7' in said
-    status, said = command(*asked, "--objective", KIND, "--r1", "1")
+    assert '"vectors": 7' in output
+    status, output = command(*asked, "--objective", KIND, "--r1", "1")
     assert status == 2
-    assert "--r1: a setting of the objective adversarial" in said
-    status, said = command(*asked, "--objective", "vea")
-    assert (status, "there is no objective 'vea'" in said) == (2, True)
-    status, said = command(*asked, "--objective", "nobody.knows:It")
-    assert (status, "cannot be imported" in said) == (2, True)
+    assert "--r1: a setting of the objective adversarial" in output
+    status, output = command(*asked, "--objective", "vea")
+    assert (status, "there is no objective 'vea'" in output) == (2, True)
+    status, output = command(*asked, "--objective", "nobody.knows:It")
+    assert (status, "cannot be imported" in output) == (2, True)

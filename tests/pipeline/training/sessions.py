@@ -39,8 +39,8 @@ class PlainSession:
     def image(self, name: str, image: np.ndarray, position: int) -> None:
         self.images.append((position, image))
 
-    def warn(self, words: str, position: int) -> None:
-        self.warnings.append((position, words))
+    def warn(self, message: str, position: int) -> None:
+        self.warnings.append((position, message))
 
     def evaluate_in_background(self, objective: Objective, position: int) -> None:
         self.background.append((position, objective.sampler().draw(0, 2)))

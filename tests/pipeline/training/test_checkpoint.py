@@ -16,14 +16,14 @@ from raygan.sharding.storage.folder import Folder
 
 @pytest.fixture
 def saved(tmp_path: Path) -> tuple[Path, AdversarialObjective]:
-    adversaries = AdversarialObjective(smoke(), 32, DistributedContext())
+    objective = AdversarialObjective(smoke(), 32, DistributedContext())
     for position in (0, 16):  # the first average is the generator itself
-        adversaries.step(torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8), position)
+        objective.step(torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8), position)
     taken = checkpoint.snapshot(
-        adversaries, 16, data="d1", identity={"extractor": "randconv"}, scores={"fd_randconv": 2.5}
+        objective, 16, data="d1", identity={"extractor": "randconv"}, scores={"fd_randconv": 2.5}
     )
     checkpoint.write(tmp_path, taken)
-    return tmp_path, adversaries
+    return tmp_path, objective
 
 
 def test_the_header_says_what_the_state_belongs_to(saved: tuple[Path, AdversarialObjective]) -> None:
@@ -55,28 +55,29 @@ def test_the_generator_alone_draws_what_the_trained_one_or_its_average_draws(
 
 
 def test_a_header_that_was_changed_is_refused_although_it_reads_well(saved: tuple[Path, AdversarialObjective]) -> None:
-    folder, adversaries = saved
+    folder, objective = saved
     path = folder / "checkpoint.json"
     path.write_text(path.read_text().replace('"position": 16', '"position": 17'))
     assert read_header(Folder(str(folder))).position == 17
     with pytest.raises(RunError, match=r"damaged"):
-        checkpoint.restore(folder, adversaries)
+        checkpoint.restore(folder, objective)
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
 def test_a_damaged_state_is_refused_by_name(saved: tuple[Path, AdversarialObjective], damage: str) -> None:
-    folder, adversaries = saved
+    folder, objective = saved
     path = folder / checkpoint.STATE
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    {"flip": lambda: path.write_bytes(content), "cut": lambda: path.write_bytes(content[:-9]), "remove": path.unlink}[
-        damage
-    ]()
+    if damage == "remove":
+        path.unlink()
+    else:
+        path.write_bytes(content if damage == "flip" else content[:-9])
     with pytest.raises(RunError, match=r"state\.pt: .*; use an earlier checkpoint"):
-        checkpoint.restore(folder, adversaries)
+        checkpoint.restore(folder, objective)
 
 
-def test_a_folder_without_a_checkpoint_and_one_of_another_version_are_said_so(tmp_path: Path) -> None:
+def test_a_folder_without_a_checkpoint_and_one_of_another_version_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no checkpoint here"):
         read_header(Folder(str(tmp_path)))
     (tmp_path / "checkpoint.json").write_text('{"format": 7}')

@@ -1,4 +1,4 @@
-"""A generator that is told which attributes its faces shall have, from the shards to the faces."""
+"""A conditional generator: the attributes that its images have, from the shards to the images."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from raygan.pipeline.config import Config, smoke
 from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.data.reader import Reader, attribute_rows
 from raygan.pipeline.distributed import DistributedContext
+from raygan.pipeline.models.layers import LatentInput
 from raygan.pipeline.training import loop
 from raygan.pipeline.training.checkpoint import load_sampler
 from raygan.sharding.errors import UserError
@@ -21,8 +22,8 @@ from tests.pipeline.training.sessions import PlainSession
 NAMES = ("Smiling", "Male")
 
 
-def conditional(**knobs: object) -> Config:
-    return Config.model_validate(smoke().model_dump() | {"attributes": NAMES, **knobs})
+def conditional(**settings: object) -> Config:
+    return Config.model_validate(smoke().model_dump() | {"attributes": NAMES, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +50,14 @@ def test_an_attribute_that_the_data_set_lacks_is_named(shards: Path) -> None:
 
 
 def test_the_checkpoint_carries_the_rows_and_draws_what_is_wanted(trained: Path, shards: Path) -> None:
-    faces = load_sampler(trained)
-    rows = next(m for m in faces.network.modules() if hasattr(m, "rows")).rows
+    sampler = load_sampler(trained)
+    rows = next(module.rows for module in sampler.network.modules() if isinstance(module, LatentInput))
     assert torch.equal(rows, attribute_rows(DataSet.open(str(shards)), NAMES, 1024))
-    as_real = faces.draw(0, 16)
-    faces.wanted = {0: True, 1: False}
-    wanted = faces.draw(0, 16)
-    faces.wanted = {0: True, 1: True}
-    assert not torch.equal(faces.draw(0, 16), wanted)
+    as_real = sampler.draw(0, 16)
+    sampler.wanted = {0: True, 1: False}
+    wanted = sampler.draw(0, 16)
+    sampler.wanted = {0: True, 1: True}
+    assert not torch.equal(sampler.draw(0, 16), wanted)
     assert not torch.equal(as_real, wanted)
 
 

@@ -37,7 +37,7 @@ def header(folder: Path) -> Header:
     return read_header(Folder(str(folder)))
 
 
-def test_a_run_leaves_curves_faces_scores_and_checkpoints_at_their_positions(shards: Path, tmp_path: Path) -> None:
+def test_a_run_leaves_curves_images_scores_and_checkpoints_at_their_positions(shards: Path, tmp_path: Path) -> None:
     session = trained(shards, PlainSession(tmp_path), config())
     curves = [position for position, values in session.points if "loss/generator" in values]
     assert curves == [64, 128, 192, 256]
@@ -67,7 +67,7 @@ def test_a_run_that_was_killed_and_resumed_ends_bit_identical(shards: Path, tmp_
     assert torch.equal(torch.from_numpy(resumed.images[-1][1]), torch.from_numpy(whole.images[-1][1]))
 
 
-def test_a_damaged_checkpoint_is_said_and_the_one_before_is_taken(shards: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_taken(shards: Path, tmp_path: Path) -> None:
     whole = trained(shards, PlainSession(tmp_path / "whole"), config())
     newest, before = (whole.checkpoint(position) for position in (192, 128))
     content = bytearray((newest / checkpoint.STATE).read_bytes())
@@ -95,7 +95,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
     assert not list((tmp_path / "run").glob("*"))
 
 
-def test_an_evaluation_that_fails_is_said_and_ends_nothing(
+def test_an_evaluation_that_fails_is_reported_and_ends_nothing(
     shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Evaluator, "score", lambda *_: (_ for _ in ()).throw(RunError("no space left")))
@@ -109,15 +109,15 @@ def test_an_evaluation_in_the_background_gets_the_generator_as_it_is_and_the_las
 ) -> None:
     background = smoke().evaluation.model_copy(update={"background": True})
     session = trained(shards, PlainSession(tmp_path), config(evaluation=background))
-    ((position, faces),) = session.background
+    ((position, images),) = session.background
     assert position == 128
     shown = dict(session.images)[128]
-    assert (torch.from_numpy(shown[2:34, 2:34]).permute(2, 0, 1).int() - faces[0].int()).abs().max() <= 1
+    assert (torch.from_numpy(shown[2:34, 2:34]).permute(2, 0, 1).int() - images[0].int()).abs().max() <= 1
     assert header(session.checkpoint(128)).scores == {}
     assert set(header(session.checkpoint(256)).scores) == {"fd_randconv", "kid_randconv"}
 
 
-def test_remote_shards_and_their_attributes_train_to_the_same_end_and_are_copied_where_it_is_asked(
+def test_remote_shards_and_their_attributes_train_to_the_same_end_and_are_copied_to_the_folder_asked_for(
     shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -130,13 +130,13 @@ def test_remote_shards_and_their_attributes_train_to_the_same_end_and_are_copied
     assert not (tmp_path / "home").exists()
 
 
-def test_the_pace_leaves_pauses_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_throughput_leaves_pauses_out(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    pace = Throughput(position=1000)
+    throughput = Throughput(position=1000)
     now[0] += 4
-    with pace.paused():
+    with throughput.paused():
         now[0] += 50
-    assert pace.lap(1200, waited=1.0) == {"speed/images_per_second": 50.0, "speed/waiting_for_data": 0.25}
+    assert throughput.lap(1200, waited=1.0) == {"speed/images_per_second": 50.0, "speed/waiting_for_data": 0.25}
     now[0] += 2
-    assert pace.lap(1300, waited=1.0) == {"speed/images_per_second": 50.0, "speed/waiting_for_data": 0.0}
+    assert throughput.lap(1300, waited=1.0) == {"speed/images_per_second": 50.0, "speed/waiting_for_data": 0.0}

@@ -59,7 +59,7 @@ def test_the_newest_whole_checkpoint_is_taken(tmp_path: Path) -> None:
     assert runs.find_checkpoint(tmp_path, "a", "best") == newest, "none has a score"
 
 
-def test_how_to_go_on_is_said_even_if_the_checkpoints_are_out_of_reach(tmp_path: Path) -> None:
+def test_how_to_continue_is_said_even_if_the_checkpoints_are_out_of_reach(tmp_path: Path) -> None:
     launch = Launch(name="a" * 300, runs=tmp_path)  # longer than a file system takes
     run = Run(config=smoke(), launch=launch, data="d1", tracking="sqlite:///x.db", run_id="abc")
     assert "its checkpoints are out of reach" in run.what_remains()

@@ -11,7 +11,7 @@ from raygan.pipeline.objectives.adversarial.balance import HALF_LIFE, AutoBalanc
     ("balance", "updates"),
     [(1.0, [1, 1, 1, 1, 1, 1]), (0.5, [2, 2, 2, 2, 2, 2]), (1.5, [0, 1, 1, 0, 1, 1]), (5.0, [0, 0, 0, 0, 1, 0])],
 )
-def test_the_balance_gives_the_promised_rhythm(balance: float, updates: list[int]) -> None:
+def test_the_balance_gives_the_promised_sequence(balance: float, updates: list[int]) -> None:
     assert [generator_updates_due(8 * i, 8, balance) for i in range(6)] == updates
 
 
@@ -22,7 +22,7 @@ def test_generator_updates_add_up_to_the_ratio_whatever_it_is(batch: int, balanc
 
 
 @given(st.lists(st.integers(1, 64), min_size=1, max_size=30), st.sampled_from([0.5, 1.0, 1.5, 5.0]))
-def test_the_rhythm_survives_a_batch_that_changes_on_the_way(batches: list[int], balance: float) -> None:
+def test_the_ratio_is_kept_when_the_batch_changes_on_the_way(batches: list[int], balance: float) -> None:
     position, behind = 0, 0.0
     for batch in batches:
         behind += 1 / balance - generator_updates_due(position, batch, balance)
@@ -30,15 +30,15 @@ def test_the_rhythm_survives_a_batch_that_changes_on_the_way(batches: list[int],
     assert abs(behind) <= 1 + len(list(pairwise(batches)))
 
 
-def test_equilibrium_begins_with_the_discriminator_and_turns_where_its_accuracy_passes_the_target() -> None:
-    equilibrium = AutoBalance(target=0.8)
-    assert not equilibrium.generator_is_due
-    equilibrium.observe(1.0, HALF_LIFE)
-    assert equilibrium.accuracy == pytest.approx(0.75)
-    assert not equilibrium.generator_is_due
-    equilibrium.observe(1.0, HALF_LIFE)
-    assert equilibrium.accuracy == pytest.approx(0.875)
-    assert equilibrium.generator_is_due
+def test_auto_balance_begins_with_the_discriminator_until_its_accuracy_passes_the_target() -> None:
+    balance = AutoBalance(target=0.8)
+    assert not balance.generator_is_due
+    balance.observe(1.0, HALF_LIFE)
+    assert balance.accuracy == pytest.approx(0.75)
+    assert not balance.generator_is_due
+    balance.observe(1.0, HALF_LIFE)
+    assert balance.accuracy == pytest.approx(0.875)
+    assert balance.generator_is_due
 
 
 def test_the_running_accuracy_does_not_depend_on_how_images_are_batched() -> None:
