@@ -25,7 +25,7 @@ Samples = tuple[NDArray[np.int32], NDArray[np.int32]]
 
 
 class Span(NamedTuple):
-    """`size` successive turns of one lane, from turn `first`; the count of a lane's turns goes on over epochs."""
+    """`size` successive turns of one lane, from turn `first`; the count of a lane's turns continues over epochs."""
 
     lane: int
     first: int
