@@ -23,6 +23,7 @@ from raygan.pipeline.tracking.registry.register import CHAMPION, NOT_REGISTERED
 from raygan.sharding.errors import RunError
 from tests.pipeline.tracking.networks import mixed
 
+ROOT = Path(__file__).parents[3]
 ARGUMENTS = {"size": 32, "latent": 5, "width": 4, "normalisation": "batch"}
 CONDITIONAL = {"normalisation": "none", "attributes": 2}
 KID = "score/kid_randconv"
@@ -129,17 +130,23 @@ print(json.dumps({"png": np.asarray(png).tolist(), "latent": given.tolist(), "mi
 
 
 def fresh_interpreter(folder: Path, requirements: Path) -> str:
-    """The Python of a new virtual environment that holds nothing but `requirements`, from uv's cache."""
+    """The Python of a new virtual environment that holds nothing but `requirements`, in the versions pinned here.
+
+    From uv's cache; in CI, where it must not be skipped, uv may ask the registry for what its cache does not hold.
+    """
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
     if uv is None:
         pytest.skip("uv is not installed")
     python = folder / "bin" / "python"
     for command in (
         ["venv", "--python", sys.executable, folder],
-        ["pip", "install", "--python", python, "-r", requirements],
+        ["pip", "install", "--python", python, "-r", requirements, "-c", ROOT / "requirements.txt"],
     ):
         done = subprocess.run(
-            [uv, "--quiet", "--offline", *map(str, command)], capture_output=True, text=True, check=False
+            [uv, "--quiet", *([] if "CI" in os.environ else ["--offline"]), *map(str, command)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode and "CI" not in os.environ:
             pytest.skip(f"uv's cache does not hold the model's requirements: {done.stderr}")
