@@ -48,9 +48,9 @@ class Adversarial(ObjectiveSettings):
     )
 
     @property
-    def smallest_batch(self) -> int:
-        """The mmd loss compares images of one kind with each other."""
-        return 2 if self.loss == "mmd" else 1
+    def compares_images(self) -> str:
+        """The mmd loss does."""
+        return "`loss` mmd" if self.loss == "mmd" else ""
 
     @model_validator(mode="after")
     def _penalties_fit(self) -> "Adversarial":

@@ -25,6 +25,6 @@ class ObjectiveSettings(Settings):
     kind: str
 
     @property
-    def smallest_batch(self) -> int:
-        """Images that a worker needs at once, in each micro-batch."""
-        return 1
+    def compares_images(self) -> str:
+        """The setting that compares the images of a micro-batch with each other, so that it needs two; empty if none."""
+        return ""

@@ -134,10 +134,10 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _batch_suffices(self) -> "Config":
-        if self.batch < (least := self.objective.smallest_batch) * self.accumulate:
+        if (setting := self.objective.compares_images) and self.batch < 2 * self.accumulate:
             raise ValueError(
-                f"`batch` {self.batch}: this objective needs {least} images at once, so at least "
-                f"{least * self.accumulate} with `accumulate` {self.accumulate}"
+                f"{setting} compares images with each other: `batch` {self.batch} is too small for it; "
+                f"give at least {2 * self.accumulate}, 2 for each micro-batch (`accumulate`)"
             )
         return self
 

@@ -66,13 +66,14 @@ def check_data(config: Config, data: DataSet) -> None:
 
 def check_sharing(config: Config, launch: Launch) -> None:
     """Raises UserError if that many workers cannot share the batch, or not of that kind."""
-    workers, least = launch.most_workers, config.objective.smallest_batch
+    workers = launch.most_workers
     if config.batch < workers:
         raise UserError(f"`batch` {config.batch}: {workers} workers cannot share it; give each at least one image")
-    if config.batch // workers // config.accumulate < least:
+    setting = config.objective.compares_images
+    if setting and config.batch // workers // config.accumulate < 2:
         raise UserError(
-            f"`batch` {config.batch}: this objective compares images with each other, and a worker needs {least} in "
-            f"each micro-batch (`accumulate`): give at least {least * workers * config.accumulate}"
+            f"{setting} compares images with each other, and `batch` {config.batch} leaves some worker one alone: "
+            f"give at least {2 * workers * config.accumulate}, 2 for each worker and micro-batch (`accumulate`)"
         )
     if config.sync_batch_norm and not launch.gpu:
         raise UserError("`sync_batch_norm`: torch has it for GPUs only; leave it out, or train with `gpu`")

@@ -63,7 +63,7 @@ def test_settings_are_changed_by_their_dotted_names() -> None:
         ({"objective": "json:dumps"}, "the objective 'json:dumps' is no subclass of ObjectiveSettings"),
         (
             {"loss": "mmd", "batch": 3, "accumulate": 2},
-            "`batch` 3: this objective needs 2 images at once, so at least 4",
+            "`loss` mmd compares images with each other: `batch` 3 is too small for it; give at least 4",
         ),
         ({"beta": 1}, "Extra inputs are not permitted"),
     ],

@@ -164,7 +164,7 @@ def test_what_cannot_run_is_refused_before_anything_starts(shards: Path, tmp_pat
         plan(config(64), launch(tmp_path / "nowhere", tmp_path, "x"))
     compared = config(64).with_settings({"loss": "mmd", "accumulate": 2})  # batch 16
     plan(compared, launch(shards, tmp_path, "x", workers=4))
-    with pytest.raises(UserError, match=r"`batch` 16: .* a worker needs 2 in each micro-batch .*: give at least 20"):
+    with pytest.raises(UserError, match=r"`loss` mmd .* `batch` 16 leaves some worker one alone: give at least 20"):
         plan(compared, launch(shards, tmp_path, "x", workers=5))
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").touch()

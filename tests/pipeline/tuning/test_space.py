@@ -69,6 +69,6 @@ def test_values_that_are_sound_each_but_not_together_are_refused_with_both_names
 def test_values_that_the_workers_of_a_trial_cannot_share_are_refused() -> None:
     with pytest.raises(UserError, match="`batch` 2: 4 workers cannot share it"):
         check(parse({"batch": "2:16"}), smoke(), Launch(workers="4"))
-    with pytest.raises(UserError, match=r"--loss mmd compares images .* --batch 16 leaves some worker one alone"):
+    with pytest.raises(UserError, match=r"`loss` mmd compares images .* `batch` 16 leaves some worker one alone"):
         check(parse({"loss": "bce,mmd"}), smoke(), Launch(workers="16"))
     check(parse({"loss": "bce,mmd", "batch": "16,32"}), smoke(), Launch(workers="16"))
