@@ -26,5 +26,5 @@ class ObjectiveSettings(Settings):
 
     @property
     def compares_images(self) -> str:
-        """The setting that compares the images of a micro-batch with each other, so that it needs two; empty if none."""
+        """The setting that compares the images of a micro-batch with each other, so that it needs two; empty: none."""
         return ""
