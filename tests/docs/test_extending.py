@@ -143,7 +143,7 @@ def test_a_recipe_works_as_it_is_written(recipe: str, tmp_path: Path) -> None:
         shutil.copytree(ROOT / package, house / package, ignore=shutil.ignore_patterns("__pycache__"))
     (house / "__init__.py").touch()
     touched = apply(recipe, house)
-    style = ("--config", ROOT / "pyproject.toml", "--no-cache", *touched)
+    style: tuple[str | Path, ...] = ("--config", ROOT / "pyproject.toml", "--no-cache", *touched)
     run(sys.executable, "-m", "ruff", "check", *style)
     run(sys.executable, "-m", "ruff", "format", "--check", *style)
     program = f"import pathlib, raygan\nfolder = pathlib.Path({str(tmp_path)!r})\n" + USES[recipe]

@@ -100,7 +100,8 @@ def test_the_cluster_of_a_job_holds_the_workers_that_its_command_asks_for(
     group = job["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]
     resources = group["template"]["spec"]["containers"][0]["resources"]
     arguments = parse(app, shlex.split(raygan_commands(job["spec"]["entrypoint"])[-1])[1:])
-    asked = {"workers": "1", "gpu": False, "cpus_per_worker": 1} | dict(arguments.get("launch", arguments))
+    asked: dict[str, Any] = {"workers": "1", "gpu": False, "cpus_per_worker": 1}
+    asked |= dict(arguments.get("launch", arguments))
     assert group["minReplicas"] == group["replicas"] == group["maxReplicas"] >= int(asked["workers"])
     assert name == "tune" or int(asked["workers"]) == group["replicas"]  # a trial has its own workers
     assert asked["gpu"] == ("nvidia.com/gpu" in resources["limits"])

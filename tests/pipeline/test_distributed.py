@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,10 +30,10 @@ def gathered(parts: list[torch.Tensor]) -> Statistics:
     return statistics
 
 
-def results(folder: Path, rank: int, world_size: int) -> dict[str, object]:
+def results(folder: Path, rank: int, world_size: int) -> dict[str, Any]:
     """What this rank computes: statistics of its features, scores of its share, and how a failure of rank 1 looks."""
     shares = {1: [50], 2: [50, 0], 3: [13, 0, 37]}[world_size]
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     statistics = gathered([*features().split(shares)[rank].split(5)])
     found["mean"], found["covariance"] = statistics.mean.tolist(), statistics.covariance.tolist()
     fakes = torch.from_numpy(np.load(folder / "fakes.npy")).permute(0, 3, 1, 2)
@@ -76,12 +77,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def alone(folder: Path) -> dict[str, object]:
+def alone(folder: Path) -> dict[str, Any]:
     return results(folder, 0, 1)
 
 
 @pytest.mark.parametrize(("world_size", "rank"), [(2, 0), (2, 1), (3, 0), (3, 1), (3, 2)])
-def test_every_rank_finds_what_one_process_finds(folder: Path, alone, world_size: int, rank: int) -> None:
+def test_every_rank_finds_what_one_process_finds(
+    folder: Path, alone: dict[str, Any], world_size: int, rank: int
+) -> None:
     found = json.loads((folder / f"found-{world_size}-{rank}.json").read_text())
     np.testing.assert_allclose(found["mean"], alone["mean"], rtol=1e-9)
     np.testing.assert_allclose(found["covariance"], alone["covariance"], rtol=1e-9, atol=1e-12)
