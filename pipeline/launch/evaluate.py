@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from raygan.pipeline.config import Weights
+from raygan.pipeline.config import Launch, Weights
+from raygan.pipeline.data.dataset import DataSet
 from raygan.pipeline.distributed import OthersFailedError
 from raygan.pipeline.evaluation.extractors.extractor import anywhere
 from raygan.pipeline.evaluation.report import Report, evaluate
@@ -32,6 +33,7 @@ class EvaluationRequest(BaseModel):
     source: str  # the folder of a checkpoint if `generated`, else a folder of images or an .npy file
     generated: bool
     real: str
+    launch: Launch | None  # of the run whose own data set is the real side
     split: str
     extractor: str
     metrics: tuple[str, ...]
@@ -59,12 +61,14 @@ class EvaluationRequest(BaseModel):
         images or an .npy file; None means the run's own data set. count: of generated images, IMAGES_GENERATED if None;
         of given images, all if None. runs: the folder of all runs. Raises UserError if something is not there.
         """
-        path = Path(source)
+        path, launch = Path(source), None
         generated = path.suffix != ".npy" and not (path.is_dir() and not (path / HEADER).exists())
         if generated:
             checkpoint = records.find_checkpoint(runs, source, which)
             source, count = str(checkpoint), count or IMAGES_GENERATED
-            real = real or records.load(runs, checkpoint.parent.name).launch.shards
+            if real is None:
+                launch = records.load(runs, checkpoint.parent.name).launch
+                real = launch.shards
         if real is None:
             raise UserError(
                 f"`real`: {source} holds images; name the data set or the folder of images to compare them with"
@@ -73,6 +77,7 @@ class EvaluationRequest(BaseModel):
             source=absolute(source),
             generated=generated,
             real=absolute(real),
+            launch=launch,
             split=split,
             extractor=anywhere(extractor),
             metrics=metrics,
@@ -89,7 +94,7 @@ class EvaluationRequest(BaseModel):
         sampler = load_sampler(self.source, device, weights=self.weights) if self.generated else None
         return evaluate(
             self.source if sampler is None else lambda first, n: sampler.draw(first, n, Purpose.EVALUATION),
-            self.real,
+            DataSet.of(self.launch) if self.launch else self.real,
             self.split,
             extractor=self.extractor,
             metrics=self.metrics,
