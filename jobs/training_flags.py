@@ -12,8 +12,8 @@ from pydantic import create_model
 
 from raygan.jobs import defaults
 from raygan.jobs.ui.progress import console
-from raygan.pipeline.config import Config, ObjectiveSettings
-from raygan.pipeline.config.objectives import BY_KIND, DEFAULT, settings_of
+from raygan.pipeline.config import Config, ObjectiveSettings, objectives
+from raygan.pipeline.config.objectives import DEFAULT, settings_of
 
 COMMANDS = ("train", "tune")
 
@@ -51,11 +51,7 @@ def flags_of(settings: type[ObjectiveSettings]) -> type[Config]:
 
 def owner_of(flag: str) -> str | None:
     """The objective that has this flag."""
-    for kind, settings in BY_KIND.items():
-        names = [settings.prefix] if settings.prefix else [name for name in settings.model_fields if name != "kind"]
-        if flag.removeprefix("--").partition(".")[0].replace("-", "_") in names:
-            return kind
-    return None
+    return objectives.owner_of(flag.removeprefix("--").partition(".")[0].replace("-", "_"))
 
 
 def _take(command: Callable[..., Any], flags: type[Config]) -> None:

@@ -1,5 +1,6 @@
 """What all settings share."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -18,3 +19,12 @@ def _at_commas(value: Any) -> Any:
 
 
 AtCommas = BeforeValidator(_at_commas)
+
+
+def dotted(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as (dotted name, value), in their order."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from dotted(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

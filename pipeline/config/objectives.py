@@ -42,6 +42,16 @@ def kind_of(value: Any) -> str:
     return str(value.get("kind", DEFAULT)) if isinstance(value, Mapping) else DEFAULT
 
 
+def written_names(settings: type[ObjectiveSettings]) -> list[str]:
+    """The names under which people write the settings of an objective beside those of a run."""
+    return [settings.prefix] if settings.prefix else [name for name in settings.model_fields if name != "kind"]
+
+
+def owner_of(name: str) -> str | None:
+    """The built-in objective that has a setting, or settings, of this name."""
+    return next((kind for kind, settings in BY_KIND.items() if name in written_names(settings)), None)
+
+
 def _tag_of(value: Any) -> str:
     kind = kind_of(value)
     return kind if kind in BY_KIND else PLUG_IN

@@ -1,15 +1,15 @@
 """The configuration of a training run, whole."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from raygan.pipeline.config.adversarial import Adversarial
-from raygan.pipeline.config.base import AtCommas, Settings
+from raygan.pipeline.config.base import AtCommas, Settings, dotted
 from raygan.pipeline.config.evaluation import Evaluation
 from raygan.pipeline.config.models import Architecture, Generator
-from raygan.pipeline.config.objectives import BY_KIND, DEFAULT, AnyObjective, kind_of, settings_of
+from raygan.pipeline.config.objectives import DEFAULT, AnyObjective, kind_of, owner_of, settings_of, written_names
 from raygan.pipeline.config.training import Checkpoints
 
 WINDOW = 32
@@ -74,7 +74,7 @@ class Config(Settings):
 
     def dotted(self) -> dict[str, Any]:
         """Every setting by its dotted name, as people write it: generator.width, balance, vae.beta."""
-        return dict(_dotted(self.model_dump()))
+        return dict(dotted(self.model_dump()))
 
     def with_objective(self, kind: str) -> "Config":
         """With the default settings of another objective; itself if it has that one. Raises ValueError."""
@@ -110,9 +110,9 @@ class Config(Settings):
         chosen = given.get("objective", DEFAULT)
         kind = kind_of(chosen)
         settings = settings_of(kind)
-        names = [name for name in _written_names(settings) if name in given]
+        names = [name for name in written_names(settings) if name in given]
         for name in given:
-            if name not in cls.model_fields and name not in names and (owner := _owner(name)):
+            if name not in cls.model_fields and name not in names and (owner := owner_of(name)):
                 raise ValueError(f"`{name}`: a setting of the objective {owner}, and this one is {kind}: leave it out")
         if not names:
             return given
@@ -140,20 +140,3 @@ class Config(Settings):
                 f"give at least {2 * self.accumulate}, 2 for each micro-batch (`accumulate`)"
             )
         return self
-
-
-def _written_names(settings: Any) -> list[str]:
-    return [settings.prefix] if settings.prefix else [name for name in settings.model_fields if name != "kind"]
-
-
-def _owner(name: str) -> str | None:
-    """The objective that has a setting, or settings, of this name."""
-    return next((kind for kind, settings in BY_KIND.items() if name in _written_names(settings)), None)
-
-
-def _dotted(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _dotted(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from raygan.pipeline.config.base import dotted
 from raygan.pipeline.tracking.client import answering, client, local_folder, redact, retried, retried_while_away
 from raygan.pipeline.tracking.liveness import DRIVER, HEARTBEAT, OPENED, PRESUMED_DEAD, death_of, this_driver
 from raygan.pipeline.tracking.private import KIND
@@ -71,7 +72,7 @@ def create_run(
         }
         experiment_id = retried(_experiment_id, server, uri, experiment)
         run = retried(server.create_run, experiment_id, tags=all_tags, run_name=name)
-        flat = [Param(key, redact(str(value))) for key, value in flatten(parameters)]
+        flat = [Param(key, redact(str(value))) for key, value in dotted(parameters)]
         for first in range(0, len(flat), PARAMETERS_PER_REQUEST):
             some = flat[first : first + PARAMETERS_PER_REQUEST]
             retried(server.log_batch, run.info.run_id, params=some, synchronous=True)
@@ -162,15 +163,6 @@ def close_dead_runs(uri: str) -> list[RunInfo]:
                 server.set_terminated(run.id, "KILLED")
                 closed.append(run.model_copy(update={"status": "KILLED"}))
     return closed
-
-
-def flatten(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested settings as pairs (dotted name, value), in their order."""
-    for key, value in parameters.items():
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _experiment_id(server: MlflowClient, uri: str, name: str) -> str:
