@@ -22,7 +22,7 @@ def test_a_dry_run_says_what_is_tried_where_it_is_compared_and_starts_nothing(
     main(command.split())
     said = capsys.readouterr().out
     assert "16 trials of 900 images at most, proposed by optuna" in said
-    assert "one in 3 goes on after each rung, at 112, 336 images" in said
+    assert "one in 3 continues after each rung, at 112, 336 images" in said
     assert "the best 3 with 3 seeds each: 6 more" in said
     assert "balance=0.5:5:log" in said
     main(f"{command} --search grid --steps 4 --vary balance=0.5:5 --vary loss=bce,hinge --scheduler none".split())
