@@ -1,4 +1,8 @@
-"""A user's folders called pipeline, jobs and sharding change nothing; tests/cluster shows the same for sent jobs."""
+"""A user's folders called pipeline, jobs and sharding change nothing.
+
+Here for a conversion's tasks and a run's workers; in tests/pipeline/tuning/test_kills.py for trials; in tests/cluster
+for sent jobs, whose nodes have such folders on PYTHONPATH, too.
+"""
 
 import os
 import subprocess
@@ -7,29 +11,23 @@ from pathlib import Path
 
 import pytest
 
+from raygan.sharding.synthetic import synthesize
 from tests import strangers
 
 
-def command(folder: Path, *words: str) -> str:
-    """What a command prints that is run in `folder`, which is on PYTHONPATH, too."""
-    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))
-    done = subprocess.run(
-        [sys.executable, "-m", "raygan.jobs", *words],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": path, "RAYGAN_CACHE": str(folder / "cache")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
-
-
-@pytest.mark.timeout(600)
-def test_shard_tasks_trials_and_their_workers_run_beside_packages_of_the_same_names(tmp_path: Path) -> None:
+@pytest.mark.ray_cluster
+def test_a_conversion_and_a_run_of_two_workers_work_beside_packages_of_the_same_names(
+    ray_cluster: str, tmp_path: Path
+) -> None:
     here = strangers.write_packages(tmp_path)
-    command(here, "data", "synthesize", "faces", "--count", "40")
-    command(here, "shard", "faces", "shards", "--size", "32", "--samples-per-shard", "20")
-    settings = ("--preset", "smoke", "--images", "64", "--scheduler", "none", "--finalists", "0", "--trials", "1")
-    command(here, "tune", "--shards", "shards", "--name", "search", "--workers-per-trial", "2", *settings)
-    assert (here / "runs" / "search" / "trials" / "0000" / "checkpoint_000000000064").is_dir()
+    synthesize(here / "faces", 40)
+    path = os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONPATH": path, "RAY_ADDRESS": ray_cluster}
+    for line in (
+        "shard faces shards --size 32 --samples-per-shard 20",
+        "train --shards shards --name run --preset smoke --images 64 --workers 2",
+    ):
+        command = [sys.executable, "-m", "raygan.jobs", *line.split()]
+        done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert (here / "runs" / "run" / "checkpoint_000000000064").is_dir()

@@ -15,6 +15,7 @@ from raygan.jobs.defaults import from_file
 from raygan.pipeline.tuning import tune
 from raygan.pipeline.tuning.coordinator import name_of
 from raygan.pipeline.tuning.search import load
+from tests import strangers
 from tests.pipeline.tuning.searches import (
     checkpoints,
     comes_true,
@@ -89,8 +90,12 @@ def test_a_search_that_is_killed_and_then_interrupted_loses_no_trial_and_repeats
     command = ["tune", "--shards", str(shards), "--runs", str(folder), "--name", "killed", "--resume", "auto"]
     command += ["--preset", "smoke", "--images", "2048", "--trials", "4", "--search", "random", "--finalists", "0"]
     command += ["--concurrent", "1", "--vary", "balance=0.5:5:log"]
-    environment = os.environ | {"RAY_ADDRESS": ray_cluster}
-    process = subprocess.Popen([sys.executable, "-m", "raygan.jobs", *command], env=environment, stderr=subprocess.PIPE)
+    here = strangers.write_packages(folder / "here")  # the search and its trials run beside them
+    path = os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"RAY_ADDRESS": ray_cluster, "PYTHONPATH": path}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "raygan.jobs", *command], cwd=here, env=environment, stderr=subprocess.PIPE
+    )
     journal = folder / "killed" / "journal.log"
 
     def some_ended() -> bool:
