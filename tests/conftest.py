@@ -5,12 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.servers import wait_until_it_answers
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.3")
@@ -75,15 +75,7 @@ def mlflow_server(mlflow_store: str, tmp_path_factory: pytest.TempPathFactory) -
     with (root / "server.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=root, start_new_session=True)
     address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 90
-    while True:
-        try:
-            urllib.request.urlopen(f"{address}/health", timeout=1).close()
-            break
-        except OSError:
-            if server.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"the MLflow server did not start:\n{(root / 'server.log').read_text()}")
-            time.sleep(0.3)
+    wait_until_it_answers(f"{address}/health", server, root / "server.log", 90)
     yield address
     os.killpg(server.pid, signal.SIGTERM)  # the server's workers too, which outlive it else
     server.wait(20)

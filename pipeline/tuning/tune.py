@@ -136,10 +136,6 @@ class CoordinatorSearcher(_Adapter, Searcher):
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study is on disk already."""
 
-    def restore(self, checkpoint_path: str) -> None:
-        """Never called: the study is what a search resumes from."""
-        raise NotImplementedError("a search resumes from its study")
-
 
 class CoordinatorCallback(_Adapter, tune.Callback):
     """Gives the coordinator what trials report to Ray Tune, and how they end."""

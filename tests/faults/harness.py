@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -47,7 +48,7 @@ class Fault(NamedTuple):
     time: float
 
 
-class Harness:
+class Harness(ABC):
     """One run, and all that is done to it."""
 
     def __init__(self, shards: Path, folder: Path, config: Config = TRAINING, **launch: Any) -> None:
@@ -77,9 +78,9 @@ class Harness:
         """Notes that the fault came, now or at that time."""
         self.faults.append(Fault(fault, at or time.time()))
 
+    @abstractmethod
     def running(self) -> bool:
         """Whether the process that drives the run is alive."""
-        raise NotImplementedError
 
     def wait_until(self, what: Callable[[], Any]) -> Any:
         """Waits until `what` returns something true, and returns it."""
@@ -110,8 +111,9 @@ class Harness:
     def ends(self, status: int = 0) -> None:
         assert self.wait() == status, self.output
 
+    @abstractmethod
     def wait(self) -> int:
-        raise NotImplementedError
+        """Waits for the end of the process that drives the run, and returns its exit status."""
 
 
 class RayHarness(Harness):

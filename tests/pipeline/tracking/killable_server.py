@@ -8,11 +8,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 from tests.conftest import free_port
+from tests.servers import wait_until_it_answers
 
 ADMIN = "admin"
 ROOT = Path(__file__).parents[3]
@@ -35,14 +34,7 @@ class Server:
 
     def start(self) -> None:
         self._tell("start")
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                urllib.request.urlopen(f"{self.address}/health", timeout=1).close()
-                return
-            except OSError:
-                assert time.monotonic() < deadline, f"the MLflow server did not start:\n{self._log.read_text()}"
-                time.sleep(0.05)
+        wait_until_it_answers(f"{self.address}/health", self._parent, self._log, 90)
 
     def kill(self) -> None:
         self._tell("kill")

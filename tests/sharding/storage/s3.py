@@ -3,11 +3,9 @@
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
-import pytest
+from tests.servers import wait_until_it_answers
 
 # One request at a time: moto looks for an object and writes it in two steps, which in S3 are one.
 CODE = """
@@ -29,15 +27,7 @@ class Server:
         command = [sys.executable, "-c", CODE, str(self.port)]
         with log.open("wb") as out:
             self.process = subprocess.Popen(command, stdout=out, stderr=out)
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"{self.address}/moto-api/", timeout=1).close()
-                return
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"the S3 server did not start:\n{log.read_text()}")
-                time.sleep(0.2)
+        wait_until_it_answers(f"{self.address}/moto-api/", self.process, log, 60)
 
     def stop(self) -> None:
         self.process.kill()
