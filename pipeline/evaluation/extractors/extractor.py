@@ -1,7 +1,6 @@
 """Extractors: frozen networks from images to features, and the names under which their scores are known."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from raygan.pipeline.evaluation.extractors import inception, randconv
 from raygan.pipeline.evaluation.extractors.files import Preparation, load_file
+from raygan.pipeline.evaluation.extractors.fingerprint import fingerprints
 from raygan.pipeline.evaluation.extractors.weights import digest_of
 from raygan.sharding.errors import RunError, UserError
 from raygan.sharding.storage.locations import absolute
@@ -23,7 +23,8 @@ class Extractor:
 
     name: part of the names of its scores, as in fd_<name>. digest: SHA-256 of its weights. protocol: how images are
     resized and normalised for it. dimensions: features per image. is_fid: whether its Fréchet distance may be called
-    FID; true only for the FID Inception network with the published weights.
+    FID; true only for the FID Inception network with the published weights. network: uint8 [n, 3, H, W] to
+    [n, dimensions]; those of randconv and of files have `layers`, too, through which gradients flow.
     """
 
     name: str
@@ -32,7 +33,11 @@ class Extractor:
     dimensions: int
     is_fid: bool
     device: torch.device
-    network: Callable[[Tensor], Tensor] = field(repr=False)
+    network: nn.Module = field(repr=False)
+
+    def fingerprints(self) -> frozenset[str]:
+        """What tells its weights from those of other networks, whatever file they are in."""
+        return frozenset({self.digest[:32]}) | fingerprints(self.network)
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
@@ -43,15 +48,17 @@ class Extractor:
             return torch.zeros(0, self.dimensions, device=self.device)
         images = images.to(self.device)
         with torch.autocast(self.device.type, enabled=False), torch.backends.cudnn.flags(allow_tf32=False):
-            return self.network(images).float()
+            features: Tensor = self.network(images)
+            return features.float()
 
 
-def load_extractor(spec: str, device: str | torch.device = "cpu") -> Extractor:
+def load_extractor(spec: str, device: str | torch.device = "cpu", every_layer: bool = False) -> Extractor:
     """The extractor that `spec` names, on `device`. UserError if there is none, or its file cannot be used.
 
     randconv: fixed random convolutions, for smoke tests and regressions; no weights are needed.
     inception[:WEIGHTS][?protocol=tf1|pytorch_fid]: the FID network, with weights from a path or downloaded once.
     file:PATH[?OPTION=VALUE&...]: a network from a file; the options are the fields of `files.Preparation`.
+    every_layer: where a state dict's layer is not named, all its activations are taken.
     """
     device = torch.device(device)
     location, _, query = spec.partition("?")
@@ -62,7 +69,7 @@ def load_extractor(spec: str, device: str | torch.device = "cpu") -> Extractor:
     if kind == "inception":
         return _inception(path or None, options, device)
     if kind == "file" and path:
-        return _file(Path(path), options, device)
+        return _file(Path(path), options, device, every_layer)
     raise UserError(f"extractor {spec!r} is not known; there are randconv, inception[:WEIGHTS] and file:PATH")
 
 
@@ -93,7 +100,7 @@ def _inception(path: str | None, options: dict[str, str], device: torch.device) 
     return Extractor(name, digest, protocol, inception.DIMENSIONS, is_fid, device, network)
 
 
-def _file(path: Path, options: dict[str, str], device: torch.device) -> Extractor:
+def _file(path: Path, options: dict[str, str], device: torch.device, every_layer: bool) -> Extractor:
     lists = {name: tuple(value.split(",")) for name, value in options.items() if name in ("mean", "deviation")}
     try:
         preparation = Preparation.model_validate(options | lists)
@@ -102,7 +109,7 @@ def _file(path: Path, options: dict[str, str], device: torch.device) -> Extracto
         raise UserError(f"extractor file:{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     digest, protocol = digest_of(path), preparation.protocol()
     name = "file_" + hashlib.sha256(f"{digest} {protocol}".encode()).hexdigest()[:8]
-    network, dimensions = load_file(path, preparation)
+    network, dimensions = load_file(path, preparation, every_layer)
     return Extractor(name, digest, protocol, dimensions, False, device, frozen(network, device))
 
 

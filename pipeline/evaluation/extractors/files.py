@@ -4,7 +4,6 @@ No file is unpickled, so none can run code of its own.
 """
 
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +28,7 @@ class Preparation(BaseModel):
     mean: Triple = Field((123.675, 116.28, 103.53), description="subtracted from the channels 0 to 255, in their order")
     deviation: Triple = Field((58.395, 57.12, 57.375), description="by which the difference is divided")
     architecture: str | None = Field(None, description="torchvision model that a state dict belongs to")
-    layer: str | None = Field(None, description="name of the module, or for ONNX of the tensor, whose output is used")
+    layer: str | None = Field(None, description="whose output is used: modules, with commas, or for ONNX a tensor")
 
     def protocol(self) -> str:
         """All settings in one canonical line."""
@@ -37,36 +36,42 @@ class Preparation(BaseModel):
 
 
 class Prepared(nn.Module):
-    """A network behind its preparation; feature maps are averaged over their positions."""
+    """A network behind its preparation. It gives a tensor, or a list or tuple of them: one for each layer."""
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, network: Callable[[Tensor], Tensor], preparation: Preparation) -> None:
+    def __init__(self, network: nn.Module, preparation: Preparation) -> None:
         super().__init__()
         self.network, self._preparation = network, preparation
         self.register_buffer("mean", torch.tensor(preparation.mean).view(1, 3, 1, 1))
         self.register_buffer("deviation", torch.tensor(preparation.deviation).view(1, 3, 1, 1))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """uint8 [n, 3, H, W] to features, [n, d]."""
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """[n, 3, H, W] on the scale 0 to 255 to what each layer gives, [n, ...]."""
         size = (self._preparation.size, self._preparation.size)
         x = F.interpolate(images.float(), size=size, mode="bilinear", antialias=True)
         if self._preparation.channels == "bgr":
             x = x.flip(1)
-        features = self.network((x - self.mean) / self.deviation)
-        return features.flatten(2).mean(2) if features.ndim > 2 else features
+        found = self.network((x - self.mean) / self.deviation)
+        return [found] if isinstance(found, Tensor) else list(found)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[n, 3, H, W] on the scale 0 to 255 to features, [n, d]: maps averaged over positions, layer after layer."""
+        features = [x.flatten(2).mean(2) if x.ndim > 2 else x for x in self.layers(images)]
+        return features[0] if len(features) == 1 else torch.cat(features, 1)
 
 
-def load_file(path: Path, preparation: Preparation) -> tuple[Prepared, int]:
+def load_file(path: Path, preparation: Preparation, every_layer: bool = False) -> tuple[Prepared, int]:
     """The network in `path`, on the CPU, and the number of its features.
 
-    Raises UserError for a file, architecture or layer that cannot be used.
+    `every_layer`: a state dict gives all its activations where no layer is named. Raises UserError for a file,
+    architecture or layer that cannot be used.
     """
     if path.suffix.lower() == ".onnx":
-        network: Callable[[Tensor], Tensor] = Onnx(path, preparation.layer)
+        network: nn.Module = Onnx(path, preparation.layer)
     elif preparation.architecture:
-        network = _architecture(path, preparation.architecture, preparation.layer)
+        network = _architecture(path, preparation.architecture, preparation.layer, every_layer)
     else:
         network = _torchscript(path)
     prepared = Prepared(network, preparation).eval()
@@ -91,7 +96,7 @@ def _torchscript(path: Path) -> nn.Module:
     return network
 
 
-def _architecture(path: Path, architecture: str, layer: str | None) -> nn.Module:
+def _architecture(path: Path, architecture: str, layer: str | None, every_layer: bool) -> nn.Module:
     from torchvision.models import get_model
     from torchvision.models.feature_extraction import create_feature_extractor
 
@@ -104,24 +109,35 @@ def _architecture(path: Path, architecture: str, layer: str | None) -> nn.Module
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:
         raise UserError(f"{path}: not a state dict of {architecture} ({_line(error)})") from error
-    if layer is None:
+    layers = layer.split(",") if layer else activations(model) if every_layer else []
+    if not layers:
         names = ", ".join(name for name, _ in model.named_children())
         raise UserError(f"{path}: say which layer's output to take, as in layer=NAME; {architecture} has {names}")
     try:
-        network: nn.Module = create_feature_extractor(model, {layer: "features"})
+        return _Named(create_feature_extractor(model, layers), layers)
     except ValueError as error:
         raise UserError(f"layer {layer!r}: {architecture} has no such layer") from error
-    return _Named(network)
+
+
+def activations(model: nn.Module) -> list[str]:
+    """The outputs of all activation modules, by the names that torchvision's feature extraction has for them."""
+    from torchvision.models.feature_extraction import get_graph_node_names
+
+    modules = dict(model.named_modules())
+    # a module that is called twice has the names relu and relu_1
+    found = [name for name in get_graph_node_names(model)[1] if name in modules or name.rpartition("_")[2].isdigit()]
+    kinds = [type(modules.get(name, modules.get(name.rpartition("_")[0]))) for name in found]
+    return [name for name, kind in zip(found, kinds, strict=True) if kind.__module__ == nn.ReLU.__module__]
 
 
 class _Named(nn.Module):
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, layers: list[str]) -> None:
         super().__init__()
-        self.network = network
+        self.network, self._layers = network, layers
 
-    def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.network(x)["features"]
-        return features
+    def forward(self, x: Tensor) -> list[Tensor]:
+        found = self.network(x)
+        return [found[name] for name in self._layers]
 
 
 class Onnx(nn.Module):
@@ -130,7 +146,7 @@ class Onnx(nn.Module):
     def __init__(self, path: Path, layer: str | None) -> None:
         super().__init__()
         try:
-            import onnx
+            import onnx.numpy_helper
             import onnxruntime
         except ImportError as error:
             raise UserError(f"{path}: onnx and onnxruntime are not installed; pip install 'raygan[onnx]'") from error
@@ -142,11 +158,15 @@ class Onnx(nn.Module):
             self._session = onnxruntime.InferenceSession(model.SerializeToString(), providers=providers)
         except Exception as error:  # onnxruntime's exceptions have no common class
             raise UserError(f"{path}: not a model that onnxruntime runs ({_line(error)})") from error
+        for number, found in enumerate(model.graph.initializer):  # onnxruntime has its own: these tell which they are
+            weights = onnx.numpy_helper.to_array(found)
+            if weights.dtype.kind == "f":
+                self.register_buffer(f"weights{number}", torch.from_numpy(weights.copy()))
         self._input, self._output = self._session.get_inputs()[0], layer or self._session.get_outputs()[0].name
 
     def forward(self, x: Tensor) -> Tensor:
         """Prepared images, float32 [n, 3, H, W], to the tensor `layer`, float32."""
-        numbers = x.cpu().numpy().astype(np.float16 if self._input.type == "tensor(float16)" else np.float32)
+        numbers = x.detach().cpu().numpy().astype(np.float16 if self._input.type == "tensor(float16)" else np.float32)
         fixed = self._input.shape[0] if isinstance(self._input.shape[0], int) else len(numbers)
         if len(numbers) % fixed:
             raise ValueError(f"the model takes {fixed} images at a time; use a batch that is a multiple of it")

@@ -52,15 +52,20 @@ class RandomConvolutions(nn.Module):
             digest.update(filters.cpu().numpy().astype("<f4").tobytes())
         return digest.hexdigest()
 
-    def forward(self, images: Tensor) -> Tensor:
-        """uint8 [n, 3, H, W] to float32 [n, DIMENSIONS]."""
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """[n, 3, H, W] on the scale 0 to 255 to the responses of each layer, float32 [n, width, side, side]."""
         x = images.float()
         if x.shape[-2:] != (SIZE, SIZE):
             x = F.interpolate(x, size=(SIZE, SIZE), mode="bilinear", antialias=True)
         x = (x - 127.5) / 64
-        features = []
+        found = []
         for filters in self.buffers():
             x = F.leaky_relu(F.conv2d(x, filters, stride=2, padding=1), 0.2)
-            features.append(x.abs().mean((2, 3)))
-        features.append(F.adaptive_avg_pool2d(x, 2).flatten(1))
-        return torch.cat(features, 1)
+            found.append(x)
+        return found
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[n, 3, H, W] on the scale 0 to 255 to float32 [n, DIMENSIONS]."""
+        layers = self.layers(images)
+        features = [x.abs().mean((2, 3)) for x in layers]
+        return torch.cat([*features, F.adaptive_avg_pool2d(layers[-1], 2).flatten(1)], 1)
