@@ -124,10 +124,13 @@ def activations(model: nn.Module) -> list[str]:
     from torchvision.models.feature_extraction import get_graph_node_names
 
     modules = dict(model.named_modules())
-    # a module that is called twice has the names relu and relu_1
-    found = [name for name in get_graph_node_names(model)[1] if name in modules or name.rpartition("_")[2].isdigit()]
-    kinds = [type(modules.get(name, modules.get(name.rpartition("_")[0]))) for name in found]
-    return [name for name, kind in zip(found, kinds, strict=True) if kind.__module__ == nn.ReLU.__module__]
+
+    def module_of(output: str) -> nn.Module | None:
+        name, _, calls = output.rpartition("_")  # the second output of a module that is called twice is relu_1
+        return modules.get(output, modules.get(name) if calls.isdigit() else None)
+
+    outputs = get_graph_node_names(model)[1]
+    return [name for name in outputs if type(module_of(name)).__module__ == nn.ReLU.__module__]
 
 
 class _Named(nn.Module):

@@ -13,6 +13,7 @@ from raygan.pipeline.evaluation.extractors.files import activations
 from raygan.pipeline.evaluation.extractors.fingerprint import fingerprints
 from raygan.pipeline.objectives.features import load_features
 from raygan.sharding.errors import UserError
+from tests.pipeline.evaluation.extractors.networks import save_script, save_squeezenet
 
 
 def images() -> Tensor:
@@ -35,17 +36,14 @@ class TwoLayers(nn.Module):
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("script") / "net.pt"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.jit.save(torch.jit.script(TwoLayers()), path)
+    save_script(TwoLayers(), path)
     return path
 
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
     path = tmp_path_factory.mktemp("state") / "squeezenet.pth"
-    torch.save(squeezenet1_1(weights=None).state_dict(), path)
+    save_squeezenet(path)
     return path
 
 
@@ -112,7 +110,7 @@ def test_the_same_weights_are_recognised_in_every_format_and_precision(state: Pa
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         frozen = torch.jit.freeze(torch.jit.trace(model.features, torch.rand(1, 3, 64, 64)))
-        torch.jit.save(frozen, tmp_path / "frozen.pt")
+    save_script(frozen, tmp_path / "frozen.pt")
     torch.save({name: value.half() for name, value in torch.load(state).items()}, tmp_path / "half.pth")
     for spec in (
         f"file:{tmp_path / 'frozen.pt'}?size=64",

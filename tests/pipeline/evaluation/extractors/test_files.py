@@ -13,6 +13,7 @@ from torchvision.models import squeezenet1_1
 
 from raygan.pipeline.evaluation.extractors.extractor import load_extractor
 from raygan.sharding.errors import UserError
+from tests.pipeline.evaluation.extractors.networks import save_script, save_squeezenet
 
 
 def pictures(count: int = 3) -> torch.Tensor:
@@ -23,17 +24,14 @@ def pictures(count: int = 3) -> torch.Tensor:
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("script") / "net.pt"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.jit.save(torch.jit.script(nn.Conv2d(3, 5, 3, stride=2)), path)
+    save_script(nn.Conv2d(3, 5, 3, stride=2), path)
     return path
 
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
     path = tmp_path_factory.mktemp("state") / "squeezenet.pth"
-    torch.save(squeezenet1_1(weights=None).state_dict(), path)
+    save_squeezenet(path)
     return path
 
 
